@@ -195,6 +195,35 @@ async def test_an_update_that_goes_on_after_a_restart_loses_nothing_that_was_don
         assert again.result["sha"] == done.result["sha"]
 
 
+@pytest.mark.parametrize("how", ["rebase", "merge"])
+async def test_an_update_that_was_cut_while_git_wrote_files_is_begun_again_and_keeps_what_was_there(
+    git_world: LocalWorld, how: str
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "one.txt", "1\n", commit=True)
+        change(folder, "two.txt", "2\n" * 20, commit=True)
+        change(git_world.repository, "theirs.txt", "y\n" * 20, commit=True)
+        told = Told()
+        told.notes = {"head": git(folder, "rev-parse", "HEAD"), "branch": str(task.branch)}
+        if how == "rebase":
+            git(folder, "-c", "sequence.editor=sed -i 1abreak", "rebase", "--quiet", "--interactive", "main")
+            change(folder, "two.txt", "2\n")
+        else:
+            change(folder, "theirs.txt", "y\n")
+        done = await operate(git_world, provider, task, "update", told, how=how)
+        assert git(folder, "symbolic-ref", "--short", "HEAD") == task.branch
+        assert git(folder, "rev-parse", str(task.branch)) == done.result["sha"]
+        assert git(folder, "status", "--porcelain") == ""
+        written = {name: (folder / name).read_text() for name in ("one.txt", "two.txt", "theirs.txt")}
+        assert written == {"one.txt": "1\n", "two.txt": "2\n" * 20, "theirs.txt": "y\n" * 20}
+        (kept,) = await provider.checkpoints.all(task, git_world.repo())
+        half = "two.txt" if how == "rebase" else "theirs.txt"
+        ref = git(folder, "for-each-ref", "--format=%(refname)", "refs/foundry")
+        assert kept.checkpoint_id in ref
+        assert len(git(folder, "show", f"{ref}:{half}")) == 1
+
+
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 async def test_landing_moves_the_local_base_and_its_clean_checkout(git_world: LocalWorld, how: str) -> None:
     async with git_world.provider() as provider:

@@ -287,6 +287,12 @@ class TaskCheckpoints:
             now = await self._with_what_is_in_the_way(now, target.tree)
             return await self._keep(When.UNDO, _id(When.UNDO, operation_id, 1), now, None)
 
+    async def keep_now(self, operation_id: str) -> Kept:
+        """Keep what the files are now."""
+        async with self.lock:
+            tree = await self.snapshot.take()
+            return await self._keep(When.MANUAL, _id(When.MANUAL, operation_id, 1), tree, None)
+
     async def become(self, target: str, made: Kept | None = None) -> str:
         """Make the files those of a tree: the tree that they have then. `made` was kept before this began.
 

@@ -191,8 +191,9 @@ class Snapshot:
             raise
 
     def _make_place(self) -> None:
-        """In a thread: the git folder, made whole or not at all."""
+        """In a thread: the git folder, made whole or not at all, and no lock in it that a kill left."""
         git = self.place / _GIT
+        Path(f"{self._index}.lock").unlink(missing_ok=True)
         if not git.exists():
             new = self.place / f"{_GIT}.new"
             shutil.rmtree(new, ignore_errors=True)

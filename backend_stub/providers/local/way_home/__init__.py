@@ -55,7 +55,7 @@ class LocalWayHome:
                 return Done(result={"sha": sha})
             case OperationKind.UPDATE:
                 how, resolve = asked.get("how", "rebase"), asked.get("resolve", "abort")
-                return await update.update(place, progress, how=how, resolve=resolve)
+                return await update.update(place, call, self._checkpoints, progress, how=how, resolve=resolve)
             case OperationKind.PUSH:
                 lease = bool(asked.get("force_with_lease"))
                 return Done(result=await push.push(place, progress, force_with_lease=lease))
@@ -73,8 +73,9 @@ class LocalWayHome:
                 raise GitError(f"A worktree knows no {operation.kind}.", retryable=False)
 
     async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
-        if operation.kind is OperationKind.UNDO:
-            await undo.take_back(await self._place(call, operation), call, self._checkpoints, progress)
+        if operation.kind in (OperationKind.UNDO, OperationKind.UPDATE):
+            kind = undo if operation.kind is OperationKind.UNDO else update
+            await kind.take_back(await self._place(call, operation), call, self._checkpoints, progress)
             return
         taking_back = _TAKING_BACK.get(operation.kind)
         if taking_back is not None:
@@ -109,7 +110,6 @@ def _repository_of(pull: Found) -> str:
 
 _TAKING_BACK: dict[OperationKind, Callable[[Place, Progress], Awaitable[None]]] = {
     OperationKind.COMMIT: commit.take_back,
-    OperationKind.UPDATE: update.take_back,
     OperationKind.PULL_REQUEST: pull_request.take_back,
     OperationKind.LAND: land.take_back,
     OperationKind.APPLY: apply.take_back,

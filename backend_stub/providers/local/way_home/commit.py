@@ -1,15 +1,12 @@
 """Commits all changes of a worktree but ignored files."""
 
-import re
-
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Progress
-from backend_stub.providers.local.way_home.place import Place, said_by
+from backend_stub.providers.local.way_home.place import Place, refused
 
 HEAD = "head"
 """The note of where the branch stood before."""
-_NOBODY = re.compile(r"please tell me who you are|unable to auto-detect email|empty ident name", re.IGNORECASE)
 BODY_LIMIT = 2_000
 """Characters of the agent's last words that a message has."""
 
@@ -37,7 +34,7 @@ async def commit(place: Place, call: Call, progress: Progress, message: str | No
             "commit", "--quiet", "--file=-", accept=(0, 1, 128), given=words.encode("utf-8", "surrogateescape")
         )
         if done.exit_code != 0:
-            raise _refused(done.stderr, said_by(done))
+            raise refused("The commit was refused, by a hook or by git itself", done)
     except GitError:
         await place.restore_index()
         raise
@@ -58,13 +55,3 @@ async def _default_message(call: Call, progress: Progress) -> str:
     title = call.task.title or call.task.prompt.strip().splitlines()[0][:72]
     body = (await progress.last_words() or "").strip()[:BODY_LIMIT]
     return f"{title}\n\n{body}\n" if body else f"{title}\n"
-
-
-def _refused(stderr: str, said: str) -> GitError:
-    if _NOBODY.search(stderr):
-        return GitError(
-            "git does not know who commits here. Tell it: git config --global user.name NAME, and git config --global "
-            "user.email ADDRESS.",
-            retryable=False,
-        )
-    return GitError(f"The commit was refused, by a hook or by git itself: {said}", retryable=False)

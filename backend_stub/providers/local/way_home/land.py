@@ -11,7 +11,7 @@ from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.way_home import checkout as checkouts
 from backend_stub.providers.local.way_home.journal import Journal
-from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
+from backend_stub.providers.local.way_home.place import HEADS, Place, listed, refused
 
 NEW, OLD = "new", "old"
 
@@ -98,7 +98,7 @@ async def _made(place: Place, call: Call, progress: Progress, how: str, branch: 
                     "changed.",
                     retryable=False,
                 )
-            raise GitError(f"The {how} was refused: {said_by(done)}", retryable=False)
+            raise refused(f"The {how} was refused", done)
         if how == "squash":
             title = call.task.title or branch
             body = (await progress.last_words() or "").strip()[:2_000]
@@ -107,7 +107,7 @@ async def _made(place: Place, call: Call, progress: Progress, how: str, branch: 
                 "commit", "--quiet", "--file=-", accept=(0, 1, 128), given=message.encode(), folder=apart
             )
             if done.exit_code != 0:
-                raise GitError(f"The commit was refused: {said_by(done)}", retryable=False)
+                raise refused("The commit was refused, by a hook or by git itself", done)
         return await place.text("rev-parse", "HEAD", folder=apart)
     finally:
         with anyio.CancelScope(shield=True):

@@ -1,5 +1,6 @@
 """The worktree that an operation works on, and git in it: as the person would run it, with their hooks and signing."""
 
+import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,13 @@ LOCK_SECONDS = 1.0
 OPERATION_MARK = "FOUNDRY_OPERATION_ID"
 """Environment variable by which a git that outlived the backend is known as this operation's."""
 HEADS = "refs/heads/"
+_NOBODY = re.compile(
+    r"please tell me who you are|unable to auto-detect email|empty ident name|no (?:name|email) was given",
+    re.IGNORECASE,
+)
+_UNSIGNED = re.compile(
+    r"failed to sign|signing failed|couldn't (?:sign|load public key)|user\.signingkey", re.IGNORECASE
+)
 _IN_PROGRESS = {
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
@@ -215,6 +223,23 @@ def said_by(output: Output) -> str:
     """The last lines of what git, or a hook that it ran, said of its failure."""
     lines = [line.strip() for line in (output.stderr + output.text).splitlines() if line.strip()]
     return " · ".join(lines[-4:])[:600] or f"exit code {output.exit_code}"
+
+
+def refused(what: str, output: Output) -> GitError:
+    """Why git made no commit, with what to do where that is known; `what` begins the sentence otherwise."""
+    if _NOBODY.search(output.stderr):
+        return GitError(
+            "git does not know who commits here. Tell it: git config --global user.name NAME, and git config --global "
+            "user.email ADDRESS.",
+            retryable=False,
+        )
+    if _UNSIGNED.search(output.stderr):
+        return GitError(
+            f"git could not sign the commit: {said_by(output)}. See that the key can be used without a question (git "
+            "config user.signingKey), or have commits unsigned: git config commit.gpgSign false.",
+            retryable=False,
+        )
+    return GitError(f"{what}: {said_by(output)}", retryable=False)
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -1,16 +1,27 @@
 """Brings the base into a worktree's branch, by rebase or merge; conflicts leave all as it was."""
 
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
+import anyio
+import anyio.to_thread
+
+from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress
-from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
+from backend_stub.providers.local.checkpoints import LocalCheckpoints
+from backend_stub.providers.local.snapshot import joined_names, split_names
+from backend_stub.providers.local.way_home.place import HEADS, Place, listed, refused
 
-HEAD = "head"
+HEAD, BRANCH = "head", "branch"
 _ORIGIN = "refs/remotes/origin/"
 
 
-async def update(place: Place, progress: Progress, *, how: str, resolve: str) -> Done:
+async def update(
+    place: Place, call: Call, checkpoints: LocalCheckpoints, progress: Progress, *, how: str, resolve: str
+) -> Done:
     """Raises `GitError`, with the files in conflict unless these are for the agent."""
     await progress.step("fetch")
     branch = await place.branch() if HEAD not in progress.notes else ""
@@ -26,7 +37,7 @@ async def update(place: Place, progress: Progress, *, how: str, resolve: str) ->
     base = await _fetched_base(place, progress)
     await progress.step(how)
     if HEAD in progress.notes:
-        await _end_half(place)
+        await _end_half(place, call, checkpoints, progress, base)
         head = await place.commit_of("HEAD")
         if await place.holds(base, "HEAD"):
             return Done(result={"sha": head, "base": _short(base), "before": progress.notes[HEAD]})
@@ -34,8 +45,9 @@ async def update(place: Place, progress: Progress, *, how: str, resolve: str) ->
             # Whatever came since is somebody's work.
             await progress.note(HEAD, head)
         else:
-            await take_back(place, progress)
+            await place.git("reset", "--quiet", "--keep", progress.notes[HEAD])
     else:
+        await progress.note(BRANCH, branch)
         await progress.note(HEAD, await place.commit_of("HEAD"))
         await progress.tell(f"{branch} on {_short(base)}")
     before = progress.notes[HEAD]
@@ -44,10 +56,9 @@ async def update(place: Place, progress: Progress, *, how: str, resolve: str) ->
     if done.exit_code == 0:
         return Done(result={"sha": await place.commit_of("HEAD"), "base": _short(base), "before": before})
     conflicts = await _conflicts(place)
-    said = said_by(done)
-    await take_back(place, progress)
+    await take_back(place, call, checkpoints, progress)
     if not conflicts:
-        raise GitError(f"The {how} was refused: {said}", retryable=False)
+        raise refused(f"The {how} was refused", done)
     if resolve == "agent":
         return Done(result={"conflicts": conflicts, "handed_over": True}, prompt=_prompt(how, base, conflicts))
     raise GitError(
@@ -57,20 +68,81 @@ async def update(place: Place, progress: Progress, *, how: str, resolve: str) ->
     )
 
 
-async def take_back(place: Place, progress: Progress) -> None:
+async def take_back(place: Place, call: Call, checkpoints: LocalCheckpoints, progress: Progress) -> None:
     """End a rebase or merge that is half-way, so that the branch is where it was."""
-    await _end_half(place)
+    await _end_half(place, call, checkpoints, progress, await _base(place))
     before = progress.notes.get(HEAD)
     if before is not None and await place.commit_of("HEAD") != before:
         # It was clean as this began; what somebody has changed since is rather left than lost.
         await place.git("reset", "--quiet", "--keep", before)
 
 
-async def _end_half(place: Place) -> None:
+async def _end_half(
+    place: Place, call: Call, checkpoints: LocalCheckpoints, progress: Progress, base: str | None
+) -> None:
+    """Have nothing be half-way any more. What git itself cannot take back, since it was cut while it wrote files, is
+    put back by us; before that all is kept in a checkpoint, as some of it may be somebody's work.
+    """
     await place.take_over()
     what = await place.in_progress()
     if what in ("rebase", "merge"):
         await place.git(what, "--abort", accept=(0, 1, 128))
+    before = progress.notes.get(HEAD)
+    if before is None or base is None:
+        return
+    unended = await place.in_progress() in ("rebase", "merge")
+    if not unended and await place.commit_of("HEAD") != before:
+        return
+    ours = {name for old in (base, await place.text("merge-base", "--", before, base, accept=(0, 1))) if old
+            for name in await _differing(place, old, before)}  # fmt: skip
+    half = ours.intersection(await place.dirty())
+    if not unended and not half:
+        return
+    of = await checkpoints.open(call)
+    if of is not None:
+        kept = await of.keep_now(place.operation_id)
+        call.log(f"the {what or 'update'} was cut half-way; what the files were then is kept as {kept.id}")
+    if unended:
+        await anyio.to_thread.run_sync(_forget, place.git_dir)
+        branch = progress.notes.get(BRANCH, place.record.branch)
+        await place.git("symbolic-ref", "HEAD", f"{HEADS}{branch}")
+    await place.git("read-tree", before)
+    there = frozenset(await _differing(place, before, None))
+    await anyio.to_thread.run_sync(_remove, place.folder, [name for name in ours if name not in there])
+    given = joined_names(name for name in ours if name in there)
+    await place.git("checkout-index", "-f", "-u", "-z", "--stdin", given=given)
+
+
+async def _differing(place: Place, old: str, new: str | None) -> Sequence[str]:
+    """The files that differ between two commits; all of one."""
+    words = ("ls-tree", "-r", "-z", "--name-only", old) if new is None else (
+        "diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new)  # fmt: skip
+    return split_names(await place.git(*words))
+
+
+def _forget(git_dir: Path) -> None:
+    """In a thread: what git noted of a rebase or a merge."""
+    for name in ("rebase-merge", "rebase-apply"):
+        shutil.rmtree(git_dir / name, ignore_errors=True)
+    for name in ("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "AUTO_MERGE", "REBASE_HEAD", "CHERRY_PICK_HEAD"):
+        (git_dir / name).unlink(missing_ok=True)
+
+
+def _remove(folder: Path, names: Sequence[str]) -> None:
+    """In a thread: files that are no part of the branch."""
+    for name in names:
+        with suppress(OSError):
+            (folder / name).unlink()
+
+
+async def _base(place: Place) -> str | None:
+    """The ref to bring in, as it is known."""
+    base = place.record.base
+    name = base.removeprefix(HEADS).removeprefix(_ORIGIN)
+    for ref in (f"{_ORIGIN}{name}", base):
+        if await place.commit_of(ref):
+            return ref
+    return None
 
 
 async def _fetched_base(place: Place, progress: Progress) -> str:
