@@ -344,7 +344,7 @@ async def test_each_operation_in_each_situation(
             assert changed <= MAY_CHANGE[kind]
             assert changed or kind == "update"
         scene.check_sound()
-        for heal in reversed(scene.heal):
+        for heal in scene.heal:
             heal()
         if said:
             await operate(git_world, scene.provider, scene.task, kind, None, **OPERATIONS[operation])

@@ -221,8 +221,10 @@ class Place:
 
 def said_by(output: Output) -> str:
     """The last lines of what git, or a hook that it ran, said of its failure."""
-    lines = [line.strip() for line in (output.stderr + output.text).splitlines() if line.strip()]
-    return " · ".join(lines[-4:])[:600] or f"exit code {output.exit_code}"
+    lines = [line.strip() for line in (output.stderr + output.text).splitlines()]
+    # What git advises is for somebody at a prompt in the middle of it.
+    said = [line for line in lines if line and not line.startswith("hint:")]
+    return " · ".join(said[-4:])[:600] or f"exit code {output.exit_code}"
 
 
 def refused(what: str, output: Output) -> GitError:
