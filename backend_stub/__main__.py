@@ -18,6 +18,7 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
+from backend_stub.domain import database_url
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import DatabaseUnusableError, SettingError, StartError, StorageUnavailableError
 from backend_stub.domain.settings import Settings, read_settings
@@ -34,7 +35,6 @@ from foundry_tui.contract.codec import encode
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.variables import fingerprints
 
-DATABASES = ("postgresql://", "postgres://")
 STOP_SECONDS = 1.6
 """How long an orderly stop may take before the process ends as it is; all that was answered is committed."""
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
@@ -110,10 +110,14 @@ def main() -> int:
     _ask_for_descriptors()
     try:
         settings = read_settings(os.environ, options.max_provisioning)
-        database: str | None = options.database
-        if database is not None and not database.startswith(DATABASES):
+        # Not for what the backend starts.
+        by_environment = os.environ.pop(database_url.VARIABLE, None)
+        database: str | None = options.database or by_environment or None
+        if database is not None:
+            keep_secret(*database_url.secrets_of(database))
+        if database is not None and not database_url.is_postgres(database):
             raise StartError(
-                f"the database {_without_secret(database)} cannot be used: tasks are kept in PostgreSQL "
+                f"the database {database_url.without_secret(database)} cannot be used: tasks are kept in PostgreSQL "
                 "(postgresql://USER@HOST/NAME), or without --database in SQLite in the data folder"
             )
         token = read_token(options.token_file) if options.token_file is not None else None
@@ -171,14 +175,14 @@ async def _serve(
             endpoint.remove()
             return server.exit_code
     except ExceptionGroup as group:
-        # What the backend is made of runs in groups; one failure of the storage is told as what it is.
-        unavailable, others = group.split(StorageUnavailableError)
-        if unavailable is None or others is not None:
+        # What the backend is made of runs in groups; one failure to start is told as what it is.
+        told, others = group.split((StorageUnavailableError, StartError, SettingError, DatabaseUnusableError))
+        if told is None or others is not None:
             raise
-        raise StorageUnavailableError(str(_first(unavailable))) from group
+        raise _first(told) from group
 
 
-def _first(group: ExceptionGroup[StorageUnavailableError]) -> StorageUnavailableError:
+def _first(group: ExceptionGroup[Exception]) -> Exception:
     found = group.exceptions[0]
     return _first(found) if isinstance(found, ExceptionGroup) else found
 
@@ -226,12 +230,6 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
-
-
-def _without_secret(url: str) -> str:
-    """The URL without what stands before its host or in its query: either may hold a password."""
-    scheme, mark, rest = url.partition("?")[0].partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ LONGEST = 4_000
 class JsonLines(logging.Formatter):
     """Time, level, logger, message, the `fields` given as extra, and the traceback where there is one.
 
-    Texts of others are in it with every control character escaped, and without `secret`.
+    Texts of others are in it with every control character escaped, and without `secrets`.
     """
 
-    secret = ""
+    secrets: tuple[str, ...] = ()
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -45,7 +45,9 @@ class JsonLines(logging.Formatter):
         return escaped(text)
 
     def _open(self, text: str) -> str:
-        return text.replace(self.secret, "…") if self.secret else text
+        for secret in self.secrets:
+            text = text.replace(secret, "…")
+        return text
 
 
 class Sparing:
@@ -94,11 +96,11 @@ class LogFile(RotatingFileHandler):
         return os.fdopen(handle, "a", encoding="utf-8")
 
 
-def keep_secret(token: str) -> None:
-    """Let no line from now on have the token in it."""
+def keep_secret(*secrets: str) -> None:
+    """Let no line from now on have one of these in it."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, JsonLines):
-            handler.formatter.secret = token
+            handler.formatter.secrets += secrets
 
 
 def set_up_logging(file: Path | None) -> None:

@@ -37,6 +37,7 @@ STOP_SECONDS = 10.0
 BRIEFLY = 1.0
 """The same where a command waits that asks for something else."""
 HEALTH_SECONDS = 2.5
+DATABASE = "FOUNDRY_DATABASE"
 RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
 
 
@@ -56,7 +57,6 @@ class Plan:
     data_dir: Path
     listen: str
     token_file: Path | None
-    database: str | None
     host: str | None
     max_provisioning: int | None
     allow_remote: tuple[str, ...]
@@ -78,12 +78,10 @@ class Plan:
         return self.data_dir / "start.lock"
 
     def arguments(self) -> list[str]:
-        """The command line of the backend, which names everything and leaves nothing to its environment."""
+        """The command line of the backend, which names everything but the database: that may have a password."""
         words = [sys.executable, "-P", "-m", "backend_stub", "--data-dir", str(self.data_dir), "--listen", self.listen]
         if self.token_file is not None:
             words += ["--token-file", str(self.token_file)]
-        if self.database is not None:
-            words += ["--database", self.database]
         if self.host is not None:
             words += ["--host", self.host]
         if self.max_provisioning is not None:
@@ -109,14 +107,17 @@ def plan(settings: config.Settings, environ: Mapping[str, str] = os.environ) -> 
         data_dir=config.data_dir(settings, environ),
         listen=str(config.listening(settings, environ)),
         token_file=_path(backend.token_file),
-        database=backend.database,
         host=backend.host,
         max_provisioning=backend.max_provisioning,
         allow_remote=backend.allow_remote or (),
         tls_cert=_path(backend.tls_cert),
         tls_key=_path(backend.tls_key),
         insecure=backend.insecure,
-        environ={**environ, **config.as_environ(settings)},
+        environ={
+            **environ,
+            **config.as_environ(settings),
+            **({} if backend.database is None else {DATABASE: backend.database}),
+        },
     )
 
 

@@ -14,7 +14,7 @@ def line_of(message: str, **fields: object) -> str:
     record = logging.LogRecord("foundry", logging.INFO, "file", 1, "%s", (message,), None)
     record.fields = fields
     formatter = JsonLines()
-    formatter.secret = "hush-hush"
+    formatter.secrets = ("hush-hush",)
     return formatter.format(record)
 
 

@@ -15,7 +15,7 @@ _REMEDIES = (
     ("SSL", "look at sslmode of the URL and at the server's certificate"),
     ("starting up", "wait until it is up"),
     ("shutting down", "wait until it is up again"),
-    ("translate host name", "look at the host's name in the URL"),
+    ("resolve host", "look at the host's name in the URL"),
 )
 
 

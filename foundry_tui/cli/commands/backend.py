@@ -80,6 +80,7 @@ def serve(context: Context, /, as_json: bool, **flags: object) -> None:
       foundry backend serve
       foundry backend serve --data-dir /tmp/foundry --listen unix:/tmp/foundry/backend.sock
       foundry backend serve --listen 127.0.0.1:8420 --token-file ~/.config/foundry/token
+      foundry backend serve --database postgresql://foundry@db.example.org/foundry
       foundry backend serve --listen 0.0.0.0:8420 --token-file token --allow-remote foundry.example.org \\
         --tls-cert cert.pem --tls-key key.pem
     """
