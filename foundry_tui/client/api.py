@@ -100,6 +100,15 @@ class Api:
         """All tasks and repositories, as of one moment."""
         return await self._call("GET", "/v1/tasks", TasksSnapshot)
 
+    async def ended_before(self, task_id: str, limit: int) -> TasksSnapshot:
+        """The newest `limit` ended tasks that are older than this one; 404 when there is no such task."""
+        return await self._call("GET", "/v1/tasks", TasksSnapshot, params={"before": task_id, "limit": str(limit)})
+
+    async def find_tasks(self, query: str, before: str | None, limit: int) -> TasksSnapshot:
+        """The newest `limit` of all tasks that the filter holds for, of those older than `before` if it is given."""
+        params = {"filter": query, "limit": str(limit), **({} if before is None else {"before": before})}
+        return await self._call("GET", "/v1/tasks", TasksSnapshot, params=params)
+
     async def task(self, task_id: str) -> TaskDetail:
         return await self._call("GET", f"/v1/tasks/{_part(task_id)}", TaskDetail)
 

@@ -14,6 +14,7 @@ from foundry_tui.client.creations import CreationState, RequestedSession
 from foundry_tui.client.delivery import Delivery
 from foundry_tui.client.errors import RequestError
 from foundry_tui.client.kept_commands import KeptCommand
+from foundry_tui.client.older_tasks import OlderTasks
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.settlement import Settlement
 from foundry_tui.client.store import Store
@@ -51,6 +52,7 @@ class BackendCommands:
         settlement: Settlement,
         delivery: Delivery,
         subscriptions: Subscriptions,
+        older_tasks: OlderTasks,
         new_id: Callable[[], str],
     ) -> None:
         self.on_problem: Callable[[CommandProblem], None] | None = None
@@ -61,6 +63,7 @@ class BackendCommands:
         self.repo_setup, self.trust = api.repo_setup, api.trust
         self.task_files, self.repo_files = api.task_files, api.repo_files
         self.hold = subscriptions.hold
+        self.read_older, self.search_older = older_tasks.read_on, older_tasks.search
         self._api = api
         self._store = store
         self._outbox = outbox
@@ -262,7 +265,7 @@ class BackendCommands:
 
     async def add_repo(self, *, path: str | None = None, remote: str | None = None) -> Repo:
         repo = await self._api.add_repo(AddRepo(path=path, remote=remote))
-        self._store.add_repo(repo)
+        self._store.task_list.add_repo(repo)
         return repo
 
     def _new_prompt(self, session_id: str, text: str) -> Prompt:

@@ -13,7 +13,8 @@ class Changes(Struct, frozen=True, kw_only=True):
     """What a flush tells listeners. Ids name what was added, changed or removed; look in the store for what is now.
 
     `tasks`, `creations` and `details` are task ids, `sessions` session ids, `logs` task ids. `transcripts` maps the
-    session ids whose transcript changed to the lowest index that did; `repos` and `freshness` say only that they did.
+    session ids whose transcript changed to the lowest index that did; `repos`, `freshness` and `older` (how many
+    tasks the backend has beside those held) say only that they did.
     """
 
     tasks: frozenset[str] = _NONE
@@ -24,12 +25,13 @@ class Changes(Struct, frozen=True, kw_only=True):
     transcripts: Mapping[str, int] = _NO_TRANSCRIPTS
     repos: bool = False
     freshness: bool = False
+    older: bool = False
 
 
 class Dirt:
     """Gathers changes between two flushes."""
 
-    __slots__ = ("creations", "details", "freshness", "logs", "repos", "sessions", "tasks", "transcripts")
+    __slots__ = ("creations", "details", "freshness", "logs", "older", "repos", "sessions", "tasks", "transcripts")
 
     def __init__(self) -> None:
         self.tasks: set[str] = set()
@@ -40,6 +42,7 @@ class Dirt:
         self.transcripts: dict[str, int] = {}
         self.repos = False
         self.freshness = False
+        self.older = False
 
     def transcript(self, session_id: str, index: int) -> None:
         """The transcript of a session changed from `index` on."""
@@ -59,4 +62,5 @@ class Dirt:
             transcripts=MappingProxyType(self.transcripts),
             repos=self.repos,
             freshness=self.freshness,
+            older=self.older,
         )

@@ -137,6 +137,12 @@ class Commands(Protocol):
     def hold(self, topic: Topic) -> Callable[[], None]:
         """Subscribe to a topic; the answer releases it (calling it twice releases once)."""
 
+    def read_older(self) -> None:
+        """Somebody is at the end of the list: have some of the tasks come that are older, if there are any."""
+
+    def search_older(self, query: str) -> None:
+        """Have the older tasks come that this filter holds for, until another one is given; empty: none."""
+
     def reconnect(self) -> None:
         """Try all lost connections again now, without waiting for their back-off."""
 

@@ -14,6 +14,7 @@ from foundry_tui.client.backend_commands import BackendCommands
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.delivery import Delivery
+from foundry_tui.client.older_tasks import OlderTasks
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.persistence import Persistence
 from foundry_tui.client.settlement import Settlement
@@ -58,8 +59,16 @@ class Foundry:
         self.subscriptions = Subscriptions(self.store, self.http, rng=rng, grace=grace, on_live=self._delivery.try_now)
         self._settlement = Settlement(api, self.store, self.outbox, self._delivery, self._report)
         self._settlement.on_settled = self.subscriptions.nudge
+        self._older_tasks = OlderTasks(api, self.store)
         self.commands = BackendCommands(
-            api, self.store, self.outbox, self._settlement, self._delivery, self.subscriptions, new_id
+            api,
+            self.store,
+            self.outbox,
+            self._settlement,
+            self._delivery,
+            self.subscriptions,
+            self._older_tasks,
+            new_id,
         )
         self._work = anyio.Event()
         self._last_flush = -math.inf
@@ -75,6 +84,7 @@ class Foundry:
                 self._delivery.start(group)
                 group.start_soon(self._keep_flushing)
                 group.start_soon(self._persistence.run)
+                group.start_soon(self._older_tasks.run)
                 task_status.started()
                 await anyio.sleep_forever()
         finally:

@@ -1,21 +1,30 @@
-"""The replica of topic `tasks`: all summaries and repositories. An event costs the same however many there are."""
+"""The replica of topic `tasks`: summaries and repositories. An event costs the same however many there are.
 
-from collections.abc import Callable
+Of the tasks that have ended the snapshot has the newest; pages and what a filter finds come beside it.
+"""
+
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
 from foundry_tui.client.changes import Dirt
+from foundry_tui.client.horizon import Age, Horizon, Reach, age_of
 from foundry_tui.client.replica import Life, Replica
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic
 from foundry_tui.contract.records import Repo, TaskSummary
-from foundry_tui.contract.requests import TasksSnapshot
+from foundry_tui.contract.requests import NEWEST_ENDED, TasksSnapshot
+from foundry_tui.contract.status import ENDED
 
 FOR_EVER = 1 << 62
 """The seq of a removal that only an answer told of: no snapshot of this database's life undoes it."""
+HELD_MOST = 10_000
+"""Tasks from which on no more are read, and the oldest of those that end are held no longer."""
+LET_GO_AT_ONCE = 500
+"""How many more there are before the oldest are let go, all together."""
 
 
 class TasksReplica(Replica):
-    """Topic `tasks`: all summaries and repositories.
+    """Topic `tasks`: summaries and repositories; `horizon` says which of the ended tasks are among them.
 
     `shown` holds what screens see: the backend's records, the tasks that the user just made, and edits laid over them.
     `decorate` makes the shown record of a true one for the few ids in `edited`; `under` keeps the true ones of those.
@@ -36,6 +45,8 @@ class TasksReplica(Replica):
         self.edited: set[str] = set()
         self.created: set[str] = set()
         self.removed: dict[str, int] = {}
+        self.horizon = Horizon()
+        self._let_go_from = HELD_MOST + LET_GO_AT_ONCE
         self._decorate = decorate
         self._made_real = made_real
         self._seen: dict[str, int] = {}
@@ -54,8 +65,12 @@ class TasksReplica(Replica):
         """Hold the task if its revision is higher than that held and it was not removed; whether it was."""
         task_id = task.task_id
         held = self.shown.get(task_id)
-        if held is None and task_id in self.removed:
-            return False
+        if held is None:
+            if task_id in self.removed:
+                return False
+            if self.horizon.hides(task):
+                self.horizon.skip(seq)
+                return False
         seen = self._seen
         # A stale event still proves that the task existed at its seq.
         if seq > seen.get(task_id, -1):
@@ -71,7 +86,51 @@ class TasksReplica(Replica):
             self._made_real(task_id)
         self._note_commit(task.updated_at)
         self.dirty().tasks.add(task_id)
+        if task.status in ENDED and len(self.shown) > self._let_go_from:
+            self._let_oldest_go()
         return True
+
+    def put_page(self, page: TasksSnapshot, above: Age | None) -> bool:
+        """Hold the ended tasks of a page that begins below the age `above`; None: at the newest.
+
+        False when it does not go on where what is held ends, or is older than what has been seen: ask again.
+        """
+        reach = Reach.of(page, above)
+        if page.seq < self.horizon.sure_from or not self.horizon.adjoins(reach):
+            return False
+        there = {task.task_id for task in page.tasks}
+        for task in page.tasks:
+            self._bring(task, page.seq)
+        for task_id, held in list(self.shown.items()):
+            if task_id not in there and reach.has(held) and self._seen.get(task_id, page.seq + 1) <= page.seq:
+                if task_id in self.horizon.unsure:
+                    # It was taken for one of those that there are.
+                    self.horizon.left += 1
+                self.remove(task_id, page.seq)
+        self.horizon.unsure -= there
+        self.horizon.take(reach, self.shown)
+        self.dirty().older = True
+        return True
+
+    def put_found(self, page: TasksSnapshot, *, more: bool) -> bool:
+        """Hold what a filter has found, in place of what one has found before unless it is `more` of that.
+
+        False when it is older than what has been seen: ask again.
+        """
+        if page.seq < self.horizon.sure_from:
+            return False
+        if not more:
+            self.let_found_go(but={task.task_id for task in page.tasks})
+        for task in page.tasks:
+            if task.task_id not in self.shown and self.horizon.hides(task):
+                self.horizon.found.add(task.task_id)
+            self._bring(task, page.seq)
+        self.dirty().older = True
+        return True
+
+    def let_found_go(self, but: Iterable[str] = ()) -> None:
+        """Hold no longer what a filter has found, but for these, and for what is being edited."""
+        self._let_go(self.horizon.found.difference(but) - self.edited)
 
     def put_repo(self, repo: Repo, seq: int) -> bool:
         """Repositories have no revision; the higher seq wins."""
@@ -92,6 +151,12 @@ class TasksReplica(Replica):
         """Drop a task, and remember that, so that an older event does not bring it back; whether it was shown."""
         if seq <= self.removed.get(task_id, -1):
             return False
+        if seq == FOR_EVER and task_id not in self.shown:
+            # Nothing is to be dropped, and the stream will tell when this happened.
+            return False
+        if task_id not in self.removed:
+            self.horizon.removed(task_id, seq, held=task_id in self.shown)
+            self.dirty().older = True
         self.removed[task_id] = seq
         self._seen.pop(task_id, None)
         self.under.pop(task_id, None)
@@ -111,6 +176,8 @@ class TasksReplica(Replica):
 
     def _replace_tasks(self, snapshot: TasksSnapshot, seq: int, afresh: bool) -> None:
         old, seen, removed = self.shown, self._seen, self.removed
+        horizon, edge_before, strays = self.horizon, self.horizon.edge, set(self.horizon.found)
+        horizon.begin(snapshot, seq)
         new = {task.task_id: task for task in snapshot.tasks}
         new_seen = dict.fromkeys(new, seq)
         changed = self.dirty().tasks
@@ -130,6 +197,15 @@ class TasksReplica(Replica):
                     elif not afresh and seen.get(task_id, 0) > seq:
                         new[task_id] = self.under.get(task_id, held)
                         new_seen[task_id] = seen[task_id]
+                        horizon.left -= horizon.hides(held)
+                    elif not afresh and horizon.hides(held):
+                        if task_id not in strays and (edge_before is None or age_of(held) >= edge_before):
+                            new[task_id] = self.under.get(task_id, held)
+                            new_seen[task_id] = seen.get(task_id, 0)
+                            horizon.unsure.add(task_id)
+                            horizon.left -= 1
+                        else:
+                            changed.add(task_id)
                     else:
                         changed.add(task_id)
                         if not afresh:
@@ -146,6 +222,43 @@ class TasksReplica(Replica):
             new[task_id] = self._decorate(task)
         for task_id in [task_id for task_id in self.created if task_id in new_seen]:
             self._made_real(task_id)
+        self.dirty().older = True
+
+    def _bring(self, task: TaskSummary, seq: int) -> None:
+        """Hold a task that an answer has, as of this seq."""
+        task_id = task.task_id
+        if task_id in self.shown:
+            self.put(task, seq)
+        elif self.removed.get(task_id, -1) < seq:
+            self.removed.pop(task_id, None)
+            if self.horizon.hides(task):
+                self.horizon.left = max(0, self.horizon.left - 1)
+            self.shown[task_id] = task
+            self._seen[task_id] = seq
+            self.dirty().tasks.add(task_id)
+
+    def _let_oldest_go(self) -> None:
+        """Hold no more than may be held: the oldest of the ended tasks are left to the backend again."""
+        ended = sorted(
+            (age_of(task), task_id)
+            for task_id, task in self.shown.items()
+            if task.status in ENDED and task_id not in self.edited and task_id not in self.created
+        )
+        surplus = ended[: max(0, min(len(self.shown) - HELD_MOST, len(ended) - NEWEST_ENDED))]
+        if surplus:
+            self._let_go({task_id for _, task_id in surplus})
+            self.horizon.edge = max(ended[len(surplus)][0], self.horizon.edge or ended[0][0])
+        self._let_go_from = len(self.shown) + LET_GO_AT_ONCE
+
+    def _let_go(self, task_ids: set[str]) -> None:
+        for task_id in task_ids:
+            del self.shown[task_id]
+            self.under.pop(task_id, None)
+            self._seen.pop(task_id, None)
+        self.horizon.forget(task_ids, self.seq)
+        dirt = self.dirty()
+        dirt.tasks |= task_ids
+        dirt.older = True
 
     def _replace_repos(self, snapshot: TasksSnapshot, seq: int, afresh: bool) -> None:
         repos = {repo.repo_id: repo for repo in snapshot.repos}

@@ -67,8 +67,8 @@ class Store:
         self._freshness: dict[Topic, Freshness] = {}
         self._pending = PendingChanges()
         self._details: dict[str, tuple[TaskDetail, TaskSummary | None, tuple[int, int], TaskDetail]] = {}
-        self._list = TasksReplica(TASKS, self._dirty, self._life, self._decorate, self._made_real)
-        self._replicas: dict[Topic, Replica] = {TASKS: self._list}
+        self.task_list = TasksReplica(TASKS, self._dirty, self._life, self._decorate, self._made_real)
+        self._replicas: dict[Topic, Replica] = {TASKS: self.task_list}
 
     # What screens read.
 
@@ -80,7 +80,12 @@ class Store:
     @property
     def tasks(self) -> Mapping[str, TaskSummary]:
         """All tasks by id, with those that the user just created (they have revision 0)."""
-        return self._list.shown
+        return self.task_list.shown
+
+    @property
+    def older(self) -> int:
+        """How many tasks, all ended, the backend has beside these."""
+        return self.task_list.horizon.left
 
     @property
     def creations(self) -> Mapping[str, Creation]:
@@ -89,7 +94,7 @@ class Store:
 
     @property
     def repos(self) -> Mapping[str, Repo]:
-        return self._list.repos
+        return self.task_list.repos
 
     def detail(self, task_id: str) -> TaskDetail | None:
         """The task whole, as far as its own topic and the list have it; for a creation one made of the request."""
@@ -97,7 +102,7 @@ class Store:
         if replica is not None and replica.detail is not None:
             return self._whole(replica, replica.detail)
         made = self._pending.made.get(task_id)
-        known = self._list.under.get(task_id) or self._list.shown.get(task_id)
+        known = self.task_list.under.get(task_id) or self.task_list.shown.get(task_id)
         if made is None or known is None:
             return None
         guess = self._pending.answers.get(task_id) or task_of(made, self._repo_of(made.request))
@@ -131,9 +136,9 @@ class Store:
 
     def gone(self, task_id: str) -> bool:
         """Whether the task was removed: it is not merely unknown."""
-        if task_id in self._list.shown:
+        if task_id in self.task_list.shown:
             return False
-        if task_id in self._list.removed:
+        if task_id in self.task_list.removed:
             return True
         replica = self._find(TopicKind.TASK, task_id, TaskReplica)
         return replica is not None and replica.gone
@@ -276,8 +281,8 @@ class Store:
         if task_id in self._pending.creations:
             self._made_real(task_id)
             self._pending.forget_creation(task_id)
-            self._list.shown.pop(task_id, None)
-            self._list.under.pop(task_id, None)
+            self.task_list.shown.pop(task_id, None)
+            self.task_list.under.pop(task_id, None)
             dirt = self._dirty()
             dirt.tasks.add(task_id)
             dirt.details.add(task_id)
@@ -321,8 +326,8 @@ class Store:
         if life is not None and life != self.life:
             return
         seq = max((event.seq for event in task.history), default=-1)
-        if self._list.put(summary_of(task), seq):
-            self._list.counter.touched = RefreshReason.MUTATION
+        if self.task_list.put(summary_of(task), seq):
+            self.task_list.counter.touched = RefreshReason.MUTATION
         replica = self._find(TopicKind.TASK, task.task_id, TaskReplica)
         if replica is None or replica.database is None:
             # Kept beside the replica, which starts from what its own stream says.
@@ -336,14 +341,10 @@ class Store:
         """The backend has removed the task at the user's request; of no account when it has another database by now."""
         if life is not None and life != self.life:
             return
-        self._list.remove(task_id, FOR_EVER)
+        self.task_list.remove(task_id, FOR_EVER)
         replica = self._find(TopicKind.TASK, task_id, TaskReplica)
         if replica is not None:
             replica.end()
-
-    def add_repo(self, repo: Repo) -> None:
-        """A repository that an answer told of."""
-        self._list.add_repo(repo)
 
     def add_history(self, task_id: str, events: Sequence[HistoryEvent]) -> Sequence[HistoryEvent]:
         """Older history that was asked for; the answer is all that is held now."""
@@ -426,7 +427,7 @@ class Store:
 
     def _whole(self, replica: TaskReplica, detail: TaskDetail) -> TaskDetail:
         task_id = replica.topic.id
-        listed = self._list.under.get(task_id) or self._list.shown.get(task_id)
+        listed = self.task_list.under.get(task_id) or self.task_list.shown.get(task_id)
         newer = listed if listed is not None and listed.revision > detail.revision else None
         cached, counts = self._details.get(task_id), (len(replica.history), self._pending.edition)
         if cached is not None and cached[0] is detail and cached[1] is newer and cached[2] == counts:
@@ -441,7 +442,7 @@ class Store:
         summary: SessionSummary | None = None
         if made is not None:
             guess = session_of(made)
-            task = self._list.shown.get(made.task_id)
+            task = self.task_list.shown.get(made.task_id)
             if task is None:
                 return None
             summary = next((known for known in task.sessions if known.session_id == session_id), None)
@@ -450,30 +451,28 @@ class Store:
             return replace(guess, **{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
         pending = self._pending.session_edit(session_id)
         summary = None if pending is None else pending.session
-        if summary is None:
-            return None
-        return SessionDetail(**{name: getattr(summary, name) for name in SessionSummary.__struct_fields__})
+        return None if summary is None else SessionDetail(**asdict(summary))
 
     def _repo_of(self, request: CreateTask) -> Repo | None:
-        known = self._list.repos.values()
+        known = self.task_list.repos.values()
         return next((repo for repo in known if request.repo in (repo.repo_id, repo.path, repo.remote)), None)
 
     def _put_creation(self, creation: Creation) -> None:
         task_id = creation.task_id
         self._pending.put_creation(creation)
-        self._list.created.add(task_id)
-        held = self._list.shown.get(task_id)
+        self.task_list.created.add(task_id)
+        held = self.task_list.shown.get(task_id)
         if held is None or held.revision == 0:
             shown = only(TaskSummary, summary_of(task_of(creation, self._repo_of(creation.request))))
-            self._list.shown[task_id] = self._pending.lay_over(shown)
-            if task_id in self._list.edited:
-                self._list.under[task_id] = shown
+            self.task_list.shown[task_id] = self._pending.lay_over(shown)
+            if task_id in self.task_list.edited:
+                self.task_list.under[task_id] = shown
         dirt = self._dirty()
         dirt.creations.add(task_id)
         dirt.tasks.add(task_id)
 
     def _made_real(self, task_id: str) -> None:
-        self._list.created.discard(task_id)
+        self.task_list.created.discard(task_id)
         if self._pending.creations.pop(task_id, None) is not None:
             self._dirty().creations.add(task_id)
 
@@ -482,7 +481,7 @@ class Store:
         return self._pending.lay_over(task)
 
     def _redecorate(self, task_id: str) -> None:
-        tasks = self._list
+        tasks = self.task_list
         held = tasks.shown.get(task_id)
         if task_id in self._pending.edits:
             if held is not None and task_id not in tasks.edited:

@@ -19,6 +19,11 @@ def uuid7(now_ms: Callable[[], int] | None = None, entropy: Callable[[int], byte
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def made_at(task_id: str) -> int:
+    """When a UUIDv7 was made, by the clock of whoever made it, in milliseconds since the epoch; 0 for another id."""
+    return int(task_id[:8] + task_id[9:13], 16) if is_task_id(task_id) else 0
+
+
 def is_task_id(text: str) -> bool:
     """Whether this is a UUIDv7 as we write it: lower case, with dashes."""
     return _UUID7.fullmatch(text) is not None

@@ -73,6 +73,7 @@ class TasksScreen(OfflineBannerScreen[object]):
         answers = tuple(self.key_of(f"answer_{place}") for place in range(1, DIGITS + 1))
         self._list.keys = RowKeys(answers, open=self.key_of("open"), retry=self.key_of("retry"))
         self._list.focus()
+        self.watch(self._list, "scroll_y", self._read_on, init=False)
         self._show_empty_state()
         self._show_bar()
 
@@ -149,6 +150,9 @@ class TasksScreen(OfflineBannerScreen[object]):
             self.preview.show()
         if ids or changes.freshness:
             self._show_empty_state()
+        if changes.older:
+            self._show_bar()
+            self._read_on()
         if changes.freshness:
             self._bar.refresh()
             self._list.tick()
@@ -167,6 +171,12 @@ class TasksScreen(OfflineBannerScreen[object]):
         self.show_actions()
         # The first picture is the list's alone.
         self.call_after_refresh(self.preview.fit)
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Have older tasks come when the end of the list is seen."""
+        if self.foundry.store.older and self._list.is_at_end:
+            self.foundry.commands.read_older()
 
     @on(TaskList.Marked)
     def _marked(self) -> None:
@@ -185,6 +195,7 @@ class TasksScreen(OfflineBannerScreen[object]):
 
     def on_input_changed(self, message: "Input.Changed") -> None:
         self._list.filter(message.value)
+        self.foundry.commands.search_older(message.value)
         if self._filter is not None:
             self._filter.show_remark(remark(message.value))
 
@@ -196,6 +207,8 @@ class TasksScreen(OfflineBannerScreen[object]):
         told: list[StyledText] = []
         if order.total and roomy:
             told.append((f"{order.total:,} task{'s' * (order.total != 1)}", "$foreground"))
+        if self.foundry.store.older and roomy:
+            told.append((f"{self.foundry.store.older:,} older", "$text-faint"))
         for group, one, many, style in _COUNTS:
             count = order.counts[group]
             if count:
@@ -248,7 +261,9 @@ class TasksScreen(OfflineBannerScreen[object]):
             view.show_empty_state(
                 glyphs.queued,
                 "No task matches",
-                f"“{order.query.strip()}” holds for none of {order.total:,} tasks.\n" + remark(order.query),
+                f"“{order.query.strip()}” holds for none of {order.total:,} tasks.\n"
+                + (f"The {store.older:,} older ones are being looked through.\n" if store.older else "")
+                + remark(order.query),
                 [(key("back"), "clear the filter")],
             )
         elif offline and self.foundry.starting:

@@ -244,6 +244,11 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         line = self.order.position.get(task_id)
         return line is not None and self.is_on_screen and line in self._visible_lines()
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the last line is on the screen."""
+        return self._visible_lines().stop >= len(self.order.lines)
+
     # Time.
 
     def tick(self) -> None:

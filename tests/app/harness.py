@@ -58,6 +58,9 @@ class FakeCommands:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.older_read = 0
+        self.searched: list[str] = []
+        """What was looked for among older tasks."""
         self.held: list[Topic] = []
         """Topics subscribed to now, in the order of asking."""
         self.created: list[CreateTask] = []
@@ -168,6 +171,12 @@ class FakeCommands:
                 self.held.remove(topic)
 
         return release
+
+    def read_older(self) -> None:
+        self.older_read += 1
+
+    def search_older(self, query: str) -> None:
+        self.searched.append(query)
 
     def reconnect(self) -> None:
         self.calls.append(("reconnect",))

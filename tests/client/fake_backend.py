@@ -4,7 +4,7 @@ Tests drive it directly, or over HTTP through `transport.py`.
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as copy_of
 from typing import Any
@@ -42,9 +42,11 @@ from foundry_tui.contract.records import (
     SessionSummary,
     StageRecord,
     TaskDetail,
+    TaskSummary,
     summary_of,
 )
 from foundry_tui.contract.requests import (
+    NEWEST_ENDED,
     CreateTask,
     LogSnapshot,
     SessionSnapshot,
@@ -109,6 +111,7 @@ class FakeBackend:
     seq: int = 0
     now: int = 1_000_000
     known_from: int = 0
+    newest_ended: int = NEWEST_ENDED
     tasks: dict[str, TaskDetail] = field(default_factory=dict)
     history: dict[str, list[HistoryEvent]] = field(default_factory=dict)
     sessions: dict[str, SessionState] = field(default_factory=dict)
@@ -384,8 +387,14 @@ class FakeBackend:
         """The topic whole, as of now."""
         record: Struct
         if topic.kind is TopicKind.TASKS:
-            tasks = tuple(summary_of(task) for task in self.tasks.values())
-            record = TasksSnapshot(seq=self.seq, repos=tuple(self.repos.values()), tasks=tasks)
+            ended = self._ended()
+            living = tuple(summary_of(task) for task in self.tasks.values() if task.status not in ENDED)
+            record = TasksSnapshot(
+                seq=self.seq,
+                repos=tuple(self.repos.values()),
+                tasks=(*living, *ended[: self.newest_ended]),
+                older=len(ended[self.newest_ended :]),
+            )
         elif topic.kind is TopicKind.TASK:
             record = TaskSnapshot(**_fields(self.detail(topic.id)), seq=self.seq)
         elif topic.kind is TopicKind.SESSION:
@@ -394,6 +403,21 @@ class FakeBackend:
         else:
             record = LogSnapshot(lines=tuple(self.logs[topic.id]), seq=self.seq)
         return Event(topic, EventName.SNAPSHOT, record, self.seq, self.database)
+
+    def ended_before(self, task_id: str, limit: int) -> TasksSnapshot:
+        """A page of what the snapshot of the list leaves out."""
+        asked = _age(self._known(task_id))
+        older = [task for task in self._ended() if _age(task) < asked]
+        return self._page(older[:limit], len(older[limit:]))
+
+    def find(self, holds: Callable[[TaskSummary], bool], limit: int, before: str | None = None) -> TasksSnapshot:
+        """The newest of all tasks that a filter holds for, of those older than `before` if it is given."""
+        asked = None if before is None else _age(self._known(before))
+        tasks = sorted((summary_of(task) for task in self.tasks.values()), key=_age, reverse=True)
+        tasks = [task for task in tasks if asked is None or _age(task) < asked]
+        found = [task for task in tasks if holds(task)][:limit]
+        more = len(found) == limit
+        return self._page(found, len([task for task in tasks if _age(task) < _age(found[-1])]) if more else 0)
 
     def begin(self, topic: Topic, cursor: str | None, rng: random.Random | None = None) -> list[Event]:
         """What a new connection of the topic is sent first; with `rng` what was missed is coalesced at times."""
@@ -420,6 +444,14 @@ class FakeBackend:
         if task is None:
             raise Refused(404, "no such task")
         return task
+
+    def _ended(self) -> list[TaskSummary]:
+        """Newest first."""
+        ended = (summary_of(task) for task in self.tasks.values() if task.status in ENDED)
+        return sorted(ended, key=_age, reverse=True)
+
+    def _page(self, tasks: Sequence[TaskSummary], older: int) -> TasksSnapshot:
+        return TasksSnapshot(seq=self.seq, repos=tuple(self.repos.values()), tasks=tuple(tasks), older=older)
 
     def _tick(self) -> None:
         self.now += 7
@@ -460,6 +492,10 @@ class FakeBackend:
         self.log.append(event)
         for listener in list(self.listeners):
             listener(event)
+
+
+def _age(task: TaskSummary | TaskDetail) -> tuple[int, str]:
+    return task.created_at, task.task_id
 
 
 def _fields(record: Struct) -> dict[str, Any]:

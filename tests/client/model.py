@@ -13,15 +13,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.creations import CreationState
+from foundry_tui.client.horizon import age_of
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, Ping, Topic, TopicKind, parse_event_id
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.moves import TASK_MOVES
 from foundry_tui.contract.records import Prompt, PromptState, SessionStatus, SessionSummary, TaskSummary, summary_of
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.requests import CreateTask, TasksSnapshot
 from foundry_tui.contract.status import ENDED, TaskStatus
 from tests.client.fake_backend import Event, FakeBackend, Refused, detail_of, log_topic, session_topic, task_topic
 
+NEWEST_ENDED = 2
+"""Ended tasks that come with a snapshot of the list, so that a few more are left out."""
+PAGE = 2
 PICK = st.integers(min_value=0, max_value=10_000)
 
 
@@ -61,7 +65,7 @@ class StoreModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = FakeBackend()
+        self.world = FakeBackend(newest_ended=NEWEST_ENDED)
         self.world.listeners.append(self._committed)
         self.rng = random.Random(0)
         self.clock = 5_000_000
@@ -104,9 +108,14 @@ class StoreModel(RuleBasedStateMachine):
     def _has_tasks(self) -> bool:
         return bool(self.world.tasks)
 
-    @initialize(seed=st.integers(min_value=0, max_value=1 << 16), tasks=st.integers(min_value=0, max_value=3))
-    def begun(self, seed: int, tasks: int) -> None:
+    @initialize(
+        seed=st.integers(min_value=0, max_value=1 << 16),
+        tasks=st.integers(min_value=0, max_value=3),
+        ended=st.integers(min_value=0, max_value=8),
+    )
+    def begun(self, seed: int, tasks: int, ended: int) -> None:
         self.rng = random.Random(seed)
+        self.some_come_and_end(seed, ended)
         self._connect(TASKS)
         for number in range(tasks):
             self.somebody_creates(number)
@@ -144,6 +153,13 @@ class StoreModel(RuleBasedStateMachine):
         for status in (TaskStatus.KILLING, TaskStatus.KILLED):
             if status in TASK_MOVES[self.world.tasks[task_id].status]:
                 self.world.move(task_id, status)
+
+    @rule(pick=PICK, times=st.integers(min_value=1, max_value=4))
+    def some_come_and_end(self, pick: int, times: int) -> None:
+        for number in range(times):
+            self.somebody_creates(pick + number)
+            self.world.move(max(self.world.tasks), TaskStatus.KILLING)
+            self.world.move(max(self.world.tasks), TaskStatus.KILLED)
 
     @precondition(lambda self: any(task.status in ENDED for task in self.world.tasks.values()))
     @rule(pick=PICK)
@@ -431,6 +447,35 @@ class StoreModel(RuleBasedStateMachine):
 
         self.requests.append(Request(send, lambda: None, sure=False))
 
+    @precondition(lambda self: self.store.task_list.horizon.edge is not None)
+    @rule(at_once=st.booleans())
+    def user_comes_to_the_end(self, at_once: bool) -> None:
+        self._count("page")
+        if (request := self._page_request()) is not None:
+            if at_once:
+                self._send(request)
+                self.answers.pop()[1]()
+            else:
+                self.requests.append(request)
+
+    @rule(pick=PICK, limit=st.integers(min_value=1, max_value=4))
+    def user_filters(self, pick: int, limit: int) -> None:
+        self._count("filter")
+
+        def send() -> Callable[[], object]:
+            life = self.store.life
+            page = self.world.find(lambda task: int(task.task_id[-2:], 16) % 3 == pick % 3, limit)
+            return lambda: life == self.store.life and self.store.task_list.put_found(page, more=pick % 2 == 0)
+
+        self.requests.append(Request(send, lambda: None, sure=False))
+
+    @rule(chance=st.integers(min_value=0, max_value=3))
+    def user_clears_the_filter(self, chance: int) -> None:
+        if chance:
+            return
+        self._count("filter cleared")
+        self.store.task_list.let_found_go()
+
     @precondition(lambda self: self._has_tasks())
     @rule(pick=PICK, kind=st.sampled_from(list(TopicKind)))
     def screen_opens(self, pick: int, kind: TopicKind) -> None:
@@ -471,8 +516,9 @@ class StoreModel(RuleBasedStateMachine):
 
     @invariant()
     def no_created_task_vanishes(self) -> None:
-        for task_id in self.made - self.lost_with_database - self.world.pruned:
-            assert task_id in self.store.tasks, "a task that the user created is not shown"
+        for task_id in self.made - self.lost_with_database - self.world.pruned - self.store.tasks.keys():
+            # Of those that have ended the backend may have left it out.
+            assert self.world.tasks[task_id].status in ENDED, "a task that the user created is not shown"
 
     @invariant()
     def no_record_turns_back(self) -> None:
@@ -504,6 +550,10 @@ class StoreModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self._settle()
+        while self.store.task_list.horizon.edge is not None:
+            self._read_page()
+        self._compare()
+        assert self.store.older == 0
 
     # Inside.
 
@@ -580,6 +630,34 @@ class StoreModel(RuleBasedStateMachine):
 
         return Request(send, lambda: None, sure=True)
 
+    def _page_request(self) -> Request | None:
+        """As whoever reads older tasks asks: for the page below the oldest of those that are held without gaps."""
+        held = self.store.task_list
+        edge = held.horizon.edge
+        if edge is None:
+            return None
+        known = (task for task in held.shown.values() if age_of(task) >= edge and task.revision)
+        last = min(known, key=age_of, default=None)
+
+        def send() -> Callable[[], object]:
+            life = self.store.life
+            if last is None:
+                whole = self.world.snapshot(TASKS).record
+                assert isinstance(whole, TasksSnapshot)
+                return lambda: life == self.store.life and held.put_page(whole, None)
+            try:
+                page = self.world.ended_before(last.task_id, PAGE)
+            except Refused:
+                return lambda: None
+            return lambda: life == self.store.life and held.put_page(page, age_of(last))
+
+        return Request(send, lambda: None, sure=False)
+
+    def _read_page(self) -> None:
+        request = self._page_request()
+        assert request is not None, "nothing is held to read on from"
+        assert request.send()(), "a page of now is refused"
+
     def _send(self, request: Request) -> None:
         self.answers.append((request, request.send()))
 
@@ -598,6 +676,8 @@ class StoreModel(RuleBasedStateMachine):
                 while topic in self.connections and self.connections[topic].batches:
                     self._deliver(topic)
         self.ahead = False
+        while self.store.task_list.horizon.unsure:
+            self._read_page()
         self.store.flush()
         self._compare()
 
@@ -607,7 +687,12 @@ class StoreModel(RuleBasedStateMachine):
         refused = {task_id for task_id, one in store.creations.items() if one.state is CreationState.REFUSED}
         assert set(store.creations) == refused, "a creation is still pending though everything was answered"
         shown = {task_id: task for task_id, task in store.tasks.items() if task_id not in refused}
-        assert shown == {task_id: summary_of(task) for task_id, task in world.tasks.items()}
+        here = {task_id: summary_of(task) for task_id, task in world.tasks.items()}
+        edge = store.task_list.horizon.edge
+        left_out = {task_id for task_id, task in here.items() if task.status in ENDED and edge and age_of(task) < edge}
+        assert here.keys() - left_out <= shown.keys()
+        assert shown == {task_id: task for task_id, task in here.items() if task_id in shown}
+        assert len(here) == len(shown) + store.older, "how many older ones there are"
         assert dict(store.repos) == world.repos
         for topic in self._topics():
             if topic.kind is TopicKind.TASK:

@@ -143,10 +143,10 @@ def test_a_backend_that_is_away_for_a_minute_gets_the_task_when_it_is_back() -> 
 
 def test_a_backend_that_cannot_commit_just_now_is_asked_again() -> None:
     class Full(Backend):
-        def _carry_out(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        def _carry_out(self, method: str, path: str, body: bytes, query: httpx.QueryParams) -> tuple[int, bytes]:
             if method == "POST" and len(self.asked("POST", "/v1/tasks")) < 3:
                 return 503, b'{"status":503,"title":"Full","detail":"the disk is full"}'
-            return super()._carry_out(method, path, body)
+            return super()._carry_out(method, path, body, query)
 
     async def test(app: App) -> None:
         task_id = app.commands.create(REQUEST)

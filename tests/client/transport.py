@@ -10,6 +10,7 @@ import msgspec
 
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import PING_AFTER, EventName, Ping, Topic, TopicKind
+from foundry_tui.contract.filter import entry_of, matches, parse
 from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.records import PromptState
 from foundry_tui.contract.requests import (
@@ -132,7 +133,7 @@ class Backend(httpx.AsyncBaseTransport):
             self.lose_request -= 1
             raise httpx.ReadError("", request=request)
         try:
-            status, answer = self._carry_out(request.method, path, body)
+            status, answer = self._carry_out(request.method, path, body, request.url.params)
         except Refused as error:
             status, answer = error.problem.status, codec.encode(error.problem)
         if self.lose_answer:
@@ -142,9 +143,17 @@ class Backend(httpx.AsyncBaseTransport):
             raise httpx.ReadError("", request=request)
         return httpx.Response(status, content=answer)
 
-    def _carry_out(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def _carry_out(self, method: str, path: str, body: bytes, query: httpx.QueryParams) -> tuple[int, bytes]:
         world = self.world
         match method, path.removeprefix("/v1/").split("/"):
+            case "GET", ["tasks"] if "filter" in query:
+                terms = parse(query["filter"])
+                found = world.find(
+                    lambda task: matches(terms, entry_of(task)), int(query["limit"]), query.get("before")
+                )
+                return 200, codec.encode(found)
+            case "GET", ["tasks"]:
+                return 200, codec.encode(world.ended_before(query["before"], int(query["limit"])))
             case "POST", ["tasks"]:
                 return 201, codec.encode(world.create(codec.decode(body, CreateTask)))
             case "PATCH", ["tasks", task_id]:
