@@ -100,7 +100,20 @@ class Context:
 
         if is_task_id(given):
             return given
-        return match(given, self.client.call("GET", "/v1/tasks", TasksSnapshot).tasks).task_id
+        snapshot = self.client.call("GET", "/v1/tasks", TasksSnapshot)
+        try:
+            return match(given, snapshot.tasks).task_id
+        except NoTaskError:
+            if not snapshot.older or not given or '"' in given:
+                raise
+        from foundry_tui.cli.older import found_pages
+
+        # It may be one of those that ended long ago.
+        fields = (f'id:"{given}"', f'branch:"{given}"')
+        found = {
+            task.task_id: task for one in fields for _, page in found_pages(self.client, one) for task in page.tasks
+        }
+        return match(given, tuple(found.values())).task_id
 
     def task(self, given: str) -> "TaskDetail":
         """The task that is meant, whole; raises as `task_id` does."""

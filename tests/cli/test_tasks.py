@@ -113,7 +113,7 @@ def test_list_in_a_pipe_has_no_header_the_whole_id_first_and_one_raw_status(shar
 
 def test_list_json_is_the_snapshot(shared: Cli, ready: str) -> None:
     snapshot = shared("list", "--json", code=0).json
-    assert set(snapshot) == {"seq", "repos", "tasks"}
+    assert set(snapshot) == {"seq", "repos", "tasks", "older"}
     assert ready in [task["task_id"] for task in snapshot["tasks"]]
 
 
@@ -126,7 +126,7 @@ def test_list_of_a_status_a_repository_or_a_filter_has_those_alone(shared: Cli, 
     def ids(*words: str) -> set[str]:
         rows = {row[0] for row in shared("list", *words, code=0).rows}
         snapshot = shared("list", *words, "--json", code=0).json
-        assert set(snapshot) == {"seq", "repos", "tasks"}
+        assert set(snapshot) == {"seq", "repos", "tasks", "older"}
         assert {task["task_id"] for task in snapshot["tasks"]} == rows
         return rows
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from foundry_tui.cli import sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
+from foundry_tui.cli.older import older_pages
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.startup.terminal import WITHOUT_CURSOR
@@ -257,15 +258,18 @@ def _backend(context: Context, how: daemon.Plan) -> Iterator[Check]:
         yield Check(name=f"provider {name}", state="ok" if state == "ready" else "note", found=state)
     yield from _hosts(target)
     try:
-        tasks = BlockingClient(target).call("GET", "/v1/tasks", TasksSnapshot).tasks
+        client = BlockingClient(target)
+        snapshot = client.call("GET", "/v1/tasks", TasksSnapshot)
+        older = [task.task_id for _, page in older_pages(client, snapshot) for task in page.tasks] if own else []
     except ProblemError as error:
         yield Check(name="tasks", state="wrong", found=f"they cannot be read: {error}")
         return
+    tasks = snapshot.tasks
     errors = sum(task.error is not None for task in tasks)
-    yield Check(name="tasks", state="ok", found=f"{len(tasks)}, {errors} of them with an error")
+    yield Check(name="tasks", state="ok", found=f"{len(tasks) + snapshot.older}, {errors} of them with an error")
     yield from _memory(target, {task.task_id: task.title or task.branch or task.task_id for task in tasks})
     if own:
-        yield from _sandboxes(how.data_dir, {task.task_id for task in tasks})
+        yield from _sandboxes(how.data_dir, {*older, *(task.task_id for task in tasks)})
         yield from _clones(how.data_dir)
 
 

@@ -80,7 +80,8 @@ def status(context: Context, as_json: bool) -> None:
             {
                 "backend": {"listening": str(context.target[0]), "health": health},
                 "seq": snapshot.seq,
-                "tasks": len(snapshot.tasks),
+                "tasks": len(snapshot.tasks) + snapshot.older,
+                "older": snapshot.older,
                 "statuses": numbers,
                 "needs_input": needs_input,
                 "unread": sum(task.unread for task in snapshot.tasks),
@@ -109,7 +110,7 @@ def status(context: Context, as_json: bool) -> None:
         ("pid", health.pid),
         ("started_at", clock_time(health.started_at) if person else health.started_at),
         *((f"provider.{name}", state) for name, state in sorted(health.providers.items())),
-        ("tasks", len(snapshot.tasks)),
+        ("tasks", len(snapshot.tasks) + snapshot.older),
         ("asks" if person else "needs_input", needs_input),
         *((standing(each) if person else each, number) for each, number in numbers.items() if number),
         *(

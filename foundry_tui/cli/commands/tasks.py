@@ -10,6 +10,7 @@ import click
 from foundry_tui.cli import outcome
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.locale import is_utf8
+from foundry_tui.cli.older import found_pages, older_pages
 from foundry_tui.cli.output import (
     clock_time,
     is_terminal,
@@ -37,8 +38,9 @@ from foundry_tui.contract.records import (
     TaskDetail,
     TaskSummary,
 )
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import TasksSnapshot
-from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.status import ENDED, TaskStatus
 from foundry_tui.view.questions import answers_of, lines_of
 from foundry_tui.view.way_home import operation_line, outcome_line, pull_request_line, work_line
 
@@ -49,10 +51,16 @@ SHORT_ID = 8
 @click.option("--status", "statuses", metavar="S", type=StatusName(), multiple=True, help="Only those in this status.")
 @click.option("--repo", metavar="R", help="Only those of this repository: its name, id or folder.")
 @click.option("--filter", "query", metavar="F", default="", help="Only those that the app's filter F would show.")
+@click.option("--all", "every", is_flag=True, help="Also those that ended long ago.")
 @json_option
 @pass_context
-def list_tasks(context: Context, statuses: tuple[TaskStatus, ...], repo: str | None, query: str, as_json: bool) -> None:
+def list_tasks(
+    context: Context, statuses: tuple[TaskStatus, ...], repo: str | None, query: str, every: bool, as_json: bool
+) -> None:
     """List tasks, newest first: all, or those for which everything holds that is asked for.
+
+    Of the tasks that have ended, the newest thousand are listed; --all, --filter, and a status in which tasks end, look
+    through the others as well.
 
     S is a status as --json has it, or a word of the app (failed, ready); given several times, any of them. F is written
     as in the app: words, status:, repo:, agent:, host:, branch:, id:, is:unread, !not.
@@ -67,10 +75,13 @@ def list_tasks(context: Context, statuses: tuple[TaskStatus, ...], repo: str | N
       foundry list --status error | cut -f1 | xargs -n1 foundry retry
       foundry list --json | jq '.tasks[] | select(.needs_input > 0) | .title'
     """
-    document, snapshot = context.read("/v1/tasks", TasksSnapshot)
+    documents, snapshot = _read(context, query, ended=every or bool(ENDED.intersection(statuses)))
     tasks = _wanted(snapshot, statuses, repo, query)
+    if snapshot.older and (not statuses or ENDED.intersection(statuses)):
+        tell(f"foundry: {snapshot.older:,} older tasks, which have ended, are left out; all: foundry list --all")
     if as_json:
-        say_json(document if len(tasks) == len(snapshot.tasks) else _with_only(document, tasks))
+        whole = len(documents) == 1 and len(tasks) == len(snapshot.tasks)
+        say_json(documents[0] if whole else _with_only(documents, snapshot.older, tasks))
         return
     tasks.sort(key=lambda task: task.created_at, reverse=True)
     if not is_terminal():
@@ -89,10 +100,28 @@ def list_tasks(context: Context, statuses: tuple[TaskStatus, ...], repo: str | N
             )
     elif tasks:
         _table(tasks)
+    elif query:
+        say("No task is such a one. See all: foundry list")
     elif snapshot.tasks:
         say(f"None of {len(snapshot.tasks):,} tasks is such a one. See all: foundry list")
     else:
         say('No tasks yet. Create one: foundry create "what is to be done"')
+
+
+def _read(context: Context, query: str, *, ended: bool) -> tuple[list[bytes], TasksSnapshot]:
+    """What the backend lists, as it wrote it and as one record: what the filter finds, or its snapshot.
+
+    `ended`: also what that leaves out. `older` is what is not listed.
+    """
+    if query:
+        read = list(found_pages(context.client, query))
+    else:
+        read = [context.read("/v1/tasks", TasksSnapshot)]
+        if ended:
+            read += older_pages(context.client, read[0][1])
+    pages = [page for _, page in read]
+    tasks = tuple(task for page in pages for task in page.tasks)
+    return [document for document, _ in read], replace(pages[0], tasks=tasks, older=pages[-1].older)
 
 
 def _wanted(
@@ -134,11 +163,15 @@ def _repo_ids(repos: Iterable[Repo], given: str) -> set[str]:
     return found
 
 
-def _with_only(document: bytes, tasks: Iterable[TaskSummary]) -> object:
-    """The backend's own JSON of the snapshot, with fewer tasks in it."""
+def _with_only(documents: Iterable[bytes], older: int, tasks: Iterable[TaskSummary]) -> object:
+    """The backend's own JSON of the snapshot and what was read beside it, with these tasks alone."""
     ids = {task.task_id for task in tasks}
-    snapshot = codec.decode(document, dict[str, Any])
-    return {**snapshot, "tasks": [task for task in snapshot["tasks"] if task["task_id"] in ids]}
+    pages = [codec.decode(document, dict[str, Any]) for document in documents]
+    return {
+        **pages[0],
+        "older": older,
+        "tasks": [task for page in pages for task in page["tasks"] if task["task_id"] in ids],
+    }
 
 
 def title(task: TaskSummary) -> str:
