@@ -7,8 +7,11 @@ import asyncio
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import anyio
 import httpx
@@ -93,22 +96,20 @@ def _waited(backend: BackendProcess, meanwhile: Callable[[], object]) -> float:
 class Held:
     """The longest that one callback has held the event loop, by the CPU's time, in milliseconds."""
 
-    def __init__(self) -> None:
-        self.longest = 0.0
+    longest = 0.0
 
-    def __enter__(self) -> "Held":
-        run = self._run = asyncio.Handle._run  # type: ignore[attr-defined]
 
-        def timed(handle: asyncio.Handle) -> None:
-            began = time.thread_time()
-            run(handle)
-            self.longest = max(self.longest, (time.thread_time() - began) * 1000)
+@contextmanager
+def _watching_loop() -> Iterator[Held]:
+    held, run = Held(), asyncio.Handle.__dict__["_run"]
 
-        asyncio.Handle._run = timed  # type: ignore[attr-defined]
-        return self
+    def timed(handle: asyncio.Handle) -> None:
+        began = time.thread_time()
+        run(handle)
+        held.longest = max(held.longest, (time.thread_time() - began) * 1000)
 
-    def __exit__(self, *_: object) -> None:
-        asyncio.Handle._run = self._run  # type: ignore[attr-defined]
+    with patch.object(asyncio.Handle, "_run", timed):
+        yield held
 
 
 async def _use_app(address: str) -> tuple[float, float, int]:
@@ -123,13 +124,13 @@ async def _use_app(address: str) -> tuple[float, float, int]:
                 while not store.older:
                     await anyio.sleep(0.02)
                 await pilot.pause(0.5)
-                with Held() as paging:
+                with _watching_loop() as paging:
                     for _ in range(PAGES):
                         before = store.older
                         await pilot.press("G")
                         while store.older == before:
                             await anyio.sleep(0.01)
-                with Held() as filtering:
+                with _watching_loop() as filtering:
                     await pilot.press("slash", *"login pgae 99")
                     await pilot.pause(2)
         held = len(store.tasks)
@@ -141,12 +142,9 @@ def run() -> list[Figure]:
     figures = []
     with holding(FEW) as few, holding(MANY) as many:
         started, started_few = _starts(many), _starts(few)
-        figures.append(
-            against_floor(
-                f"backend with {MANY:,} tasks: until healthy, against {FEW:,}", started, started_few, "ms", 1.5
-            )
-        )
-        listed, listed_few = (_best(lambda one=one: one.get("/v1/tasks")) for one in (many, few))  # type: ignore[misc]
+        name = f"backend with {MANY:,} tasks: until healthy, against {FEW:,}"
+        figures.append(against_floor(name, started, started_few, "ms", 1.5))
+        listed, listed_few = (_best(partial(backend.get, "/v1/tasks")) for backend in (many, few))
         figures.append(against_floor(f"GET /v1/tasks with {MANY:,}, against {FEW:,}", listed, listed_few, "ms", 1.5))
         painted, painted_few = _painted(many), _painted(few)
         figures.append(
