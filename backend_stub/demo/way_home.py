@@ -10,7 +10,7 @@ from backend_stub.demo.world import World
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import ProviderError
-from backend_stub.domain.way_home import Done, Progress
+from backend_stub.domain.way_home import AGENT_REMEMBERS, Done, Progress
 from foundry_tui.contract.checkpoints import When
 from foundry_tui.contract.operations import StartOperation, Undo
 from foundry_tui.contract.pull_request import (
@@ -98,7 +98,9 @@ class DemoWayHome:
         to = asked or (before[-1].checkpoint.checkpoint_id if before else "")
         files = self._checkpoints.count(call.task) if made.edited is not made.left else 0
         kept = made.checkpoint.checkpoint_id
-        notice = f"The files are those of the checkpoint {to} again. What they were is kept as {kept}."
+        notice = (
+            f"The files are those of the checkpoint {to} again. What they were is kept as {kept}. {AGENT_REMEMBERS}"
+        )
         result: dict[str, Any] = {
             "checkpoint_id": made.checkpoint.checkpoint_id,
             "to": to,

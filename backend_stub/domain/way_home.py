@@ -10,6 +10,9 @@ from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.pull_request import Comment, PullRequest
 from foundry_tui.contract.records import Operation, Repo, TaskDetail
 
+AGENT_REMEMBERS = "The agent still remembers what it did."
+"""Part of the notice of an undo: files are set back, and an agent's session is not."""
+
 
 class Progress(Protocol):
     """Where an operation tells how far it is. Each method returns once that is kept."""

@@ -1,8 +1,12 @@
-"""Makes a worktree's files those of a checkpoint; HEAD, the branch and the index stay as they are."""
+"""Makes a worktree's files those of a checkpoint; HEAD, the branch and the index stay as they are.
+
+The agent's session is not set back: ACP's `session/fork` copies a session whole, and none of the agents offers a way to
+an earlier message of one. The notice says so.
+"""
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
-from backend_stub.domain.way_home import Done, Progress
+from backend_stub.domain.way_home import AGENT_REMEMBERS, Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints, TaskCheckpoints
 from backend_stub.providers.local.way_home.place import Place
 
@@ -36,7 +40,10 @@ async def undo(
     result = {"checkpoint_id": made.id, "to": target.id, "files": files, "commits": list(commits)}
     changed = f"{files} {'file was' if files == 1 else 'files were'} changed back"
     kept = f" {len(commits)} {'commit' if len(commits) == 1 else 'commits'} made since stay." if commits else ""
-    notice = f"The files are those of {target.id} again: {changed}.{kept} What they were is kept as {made.id}."
+    notice = (
+        f"The files are those of {target.id} again: {changed}.{kept} What they were is kept as {made.id}. "
+        f"{AGENT_REMEMBERS}"
+    )
     return Done(result=result, notice=notice, checkpoints=(*ended, made.checkpoint))
 
 
