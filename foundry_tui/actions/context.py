@@ -44,6 +44,8 @@ class Review(Struct, frozen=True):
     """A moment is being chosen that they are told against."""
     searching: bool = False
     """Something is searched for in them."""
+    at_head: bool = False
+    """On the name of a file, or on something else that is folded there."""
     marking: bool = False
     """A range of lines was begun."""
     comments: int = 0

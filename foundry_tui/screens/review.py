@@ -71,6 +71,9 @@ class ReviewActions:
     def action_fold_file(self) -> None:
         self._view.lines.toggle_fold()
 
+    def action_fold_here(self) -> None:
+        self.action_fold_file()
+
     def action_fold_files(self) -> None:
         self._view.lines.toggle_fold_all()
 

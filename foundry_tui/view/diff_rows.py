@@ -324,8 +324,9 @@ class DiffDocument:
         self._lay_out()
 
     def fold_all(self, folded: bool) -> None:
-        """Fold all files, or unfold all."""
-        self._folded.update((file.diff.path, folded) for file in self.files)
+        """Fold all files, or unfold all but those that nobody reads, if there are others."""
+        read = [file for file in self.files if folded or not file.folds or file.folds == "binary"]
+        self._folded.update((file.diff.path, folded) for file in read or self.files)
         self._lay_out()
 
     def _lay_out(self) -> None:

@@ -148,7 +148,7 @@ class ChangesView(Vertical):
     def __init__(self, *, ascii_only: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self._head = ChangesHead()
-        self.chooser = SinceChooser()
+        self.chooser = SinceChooser(ascii_only=ascii_only)
         self.chooser.display = False
         self.lines = DiffLines(ascii_only=ascii_only)
         self._search = ChangesSearch(placeholder="search in the changes", compact=True)
@@ -185,6 +185,7 @@ class ChangesView(Vertical):
         """What of the changes decides what can be done."""
         return Review(
             choosing=bool(self.chooser.display),
+            at_head=self.lines.at_head,
             searching=self.searching,
             marking=self.lines.marked is not None,
             comments=len(self.lines.document.comments),

@@ -248,6 +248,14 @@ class DiffLines(Lines):
                 self.jump(max(0, min(self.document.start_of(number), self.max_scroll_y)))
                 self.to_row(self.document.start_of(number))
 
+    @property
+    def at_head(self) -> bool:
+        """Whether the cursor is where something is folded: on a file's name, or on what was said and is resolved."""
+        if not self.document.files:
+            return False
+        said = self._said_here
+        return said.is_settled if said is not None else self.document.row_at(self.cursor)[1].kind is RowKind.FILE
+
     # How it is shown.
 
     def toggle_fold(self) -> None:

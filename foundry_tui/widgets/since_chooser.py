@@ -38,8 +38,9 @@ class SinceChooser(OptionList):
             super().__init__()
             self.moment = moment
 
-    def __init__(self) -> None:
+    def __init__(self, *, ascii_only: bool = False) -> None:
         super().__init__(markup=False, compact=True)
+        self._mark = "* " if ascii_only else "• "
         self._moments: Sequence[Moment] = ()
 
     def offer(self, moments: Sequence[tuple[Moment, Content]], shown: str) -> None:
@@ -47,7 +48,9 @@ class SinceChooser(OptionList):
         place = self.highlighted
         kept = self._moments[place].since if place is not None and self.display else shown
         self._moments = [moment for moment, _ in moments]
-        self.set_options([Option(Content("\u2022 " if each.since == shown else "  ") + line) for each, line in moments])
+        self.set_options(
+            [Option(Content(self._mark if each.since == shown else "  ") + line) for each, line in moments]
+        )
         self.highlighted = next((at for at, each in enumerate(self._moments) if each.since == kept), 0)
 
     @on(OptionList.OptionSelected)

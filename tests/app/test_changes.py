@@ -60,6 +60,8 @@ def at(on: Stage) -> str:
 async def test_hunks_files_and_folds_have_keys() -> None:
     async with reviewing(REVIEW) as on:
         assert "7 files  +3,236 -350, 1 not counted  since base" in text_of(on, ChangesView)
+        lines = on.app.screen.query_one(ChangesView).lines
+        generated = [lines.document.is_folded(number) for number in range(7)]
         await on.press("right_square_bracket", "right_square_bracket")
         assert at(on).startswith("▾ shop/auth.py")
         await on.press("n")
@@ -72,7 +74,13 @@ async def test_hunks_files_and_folds_have_keys() -> None:
         assert at(on).startswith("▸ shop/auth.py")
         await on.press("O")
         assert "def safe_next" not in text_of(on, ChangesView)
-        await on.press("O", "G")
+        await on.press("O")
+        assert [lines.document.is_folded(number) for number in range(7)] == generated
+        await on.press("enter")
+        assert at(on).startswith("▸ shop/auth.py")
+        await on.press("enter")
+        assert at(on).startswith("▾ shop/auth.py")
+        await on.press("G")
         assert "request_for(next=wanted)" in at(on)
         await on.press("g", "d")
         assert on.app.context().pane == ""
