@@ -10,6 +10,7 @@ import pytest
 
 from backend_stub.domain.errors import CallError
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, OperationStep, TaskDetail
+from foundry_tui.contract.replace import replace
 from tests.git import git
 from tests.local.power_cut import cut
 from tests.local.test_way_home import Told, change, sandbox
@@ -19,8 +20,10 @@ pytestmark = pytest.mark.slow
 
 PARTS = 60
 """Moments at which each operation is cut, spread over all that it has."""
-AFTERWARDS = ("goes on", "is changed", "is given up")
-"""What happens at the next start: it goes on; a person has changed a file meanwhile; a person has cancelled it."""
+AFTERWARDS = ("goes on", "is changed", "is given up", "is killed")
+"""What happens at the next start: it goes on; a person has changed a file meanwhile; a person has cancelled it, or has
+killed the task.
+"""
 
 GONE = {"old/gone.txt", "old/moved.txt", "was/a/folder.txt", "wasfile"}
 MADE = {"a.txt", "moved ü.txt", "new/b.txt", "run.sh", "was/a", "wasfile/deep.bin"}
@@ -87,6 +90,7 @@ class Scene:
             change(repository, "unknown.txt", "mine too\n")
         self.folder, self.repository = folder, repository
         self.before = self.state()
+        self.made = {name: _held(folder / name) for name in MADE}
 
     async def _make(self) -> TaskDetail:
         async with self.world.provider() as provider:
@@ -105,7 +109,7 @@ class Scene:
             "stash": git(repository, "stash", "list"),
         }
 
-    def operate(self, begin: Callable[[], None] = lambda: None, *, abandon: bool = False) -> None:
+    def operate(self, begin: Callable[[], None] = lambda: None, afterwards: str = "goes on") -> None:
         """Begin it or go on; what is said of a failure is kept in `said`."""
         self.said.unlink(missing_ok=True)
 
@@ -124,7 +128,9 @@ class Scene:
             async with self.world.provider() as provider:
                 begin()
                 try:
-                    if abandon:
+                    if afterwards == "is killed":
+                        await self.world.kill(provider, replace(self.task, operations=(operation,)))
+                    elif afterwards == "is given up":
                         await provider.way_home.abandon(self.world.call(self.task), operation, told)
                     else:
                         await provider.way_home.operate(self.world.call(self.task), operation, told)
@@ -145,7 +151,7 @@ class Scene:
         files = {name: state[name] for name in state if name not in _OF_GIT}
         as_before = {name: held for name, held in self.before.items() if name not in _OF_GIT}
         as_after = {name: held for name, held in as_before.items() if name not in GONE}
-        as_after |= {name: _held(self.folder / name) for name in MADE}
+        as_after |= self.made
         for each in (files, as_before, as_after):
             each.pop(but, None)
         assert state["stash"] == self.before["stash"]
@@ -206,7 +212,7 @@ def test_a_power_cut_leaves_the_checkout_whole(
     touched = "a.txt" if afterwards == "is changed" else ""
     if touched:
         change(scene.repository, touched, "a person's\n")
-    scene.operate(abandon=afterwards == "is given up")
+    scene.operate(afterwards=afterwards)
     outcome = scene.outcome(but=touched)
     if touched:
         assert (scene.repository / touched).read_text() == "a person's\n"
@@ -214,10 +220,10 @@ def test_a_power_cut_leaves_the_checkout_whole(
         assert outcome == "after" or "a.txt" in scene.said.read_text()
     elif afterwards == "goes on":
         assert outcome == "after", scene.said.read_text()
-    elif scene.kind == "apply":
+    elif scene.kind == "apply" and afterwards == "is given up":
         assert outcome == "before"
     scene.check_sound()
-    if outcome == "before":
+    if outcome == "before" and afterwards != "is killed":
         if touched:
             git(scene.repository, "checkout", "--quiet", touched)
         scene.notes.unlink()
