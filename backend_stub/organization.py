@@ -55,6 +55,7 @@ from foundry_tui.contract.records import (
 )
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import AddRepo, CreateTask, RepoSetup, TasksSnapshot, TrustRepo
+from foundry_tui.contract.starts import StartedFrom, wrong_start
 from foundry_tui.contract.status import STAGES, TaskStatus
 
 T = TypeVar("T")
@@ -265,6 +266,7 @@ class Organization:
         for field, branch in (("branch", request.branch), ("base_branch", request.base_branch)):
             if branch is not None and (why := check_branch(branch)):
                 wrong.append((field, why))
+        wrong += wrong_start(request.from_, branch=request.branch, base_branch=request.base_branch)
         if request.agent is not None and (why := check_name("An agent's name", request.agent)):
             wrong.append(("agent", why))
         if request.provider is not None and request.provider not in self._providers:
@@ -348,6 +350,7 @@ class Organization:
         repo = self._with_trust(repo)
         provider = self._provider_of(request)
         now = self._runtime.now()
+        start = request.from_
         task_id = request.task_id or self._runtime.new_id()
         agent = request.agent or provider.default_agent()
         session = SessionSummary(
@@ -373,7 +376,7 @@ class Organization:
             repo_id=repo.repo_id,
             repo_label=repo.label,
             title=request.title,
-            branch=request.branch,
+            branch=request.branch or (start.branch if start is not None else None),
             prompt=request.prompt,
             agent=agent,
             provider=provider.name,
@@ -385,6 +388,9 @@ class Organization:
             sessions=(session,),
             base_branch=request.base_branch,
             host=self._hosts.me.name,
+            started_from=None
+            if start is None
+            else StartedFrom(branch=start.branch, pull_request=start.pull_request, issue=start.issue),
             permission_policy=PermissionPolicy(request.permissions or provider.default_permissions()),
             stages=tuple(StageRecord(name=stage, max_attempts=self._settings.attempts) for stage in STAGES),
         )

@@ -232,6 +232,13 @@ SHOTS: tuple[Shot, ...] = (
         ("H",),
         opens=True,
     ),
+    Shot(
+        "way-home-met",
+        "What the pull request met with goes to the agent: `F` has it mend failed checks, `A` answer reviewers.",
+        way_home_scenes.met_scene,
+        ("H",),
+        opens=True,
+    ),
     Shot("diagnostics", "`f12`: connections, freshness and counts.", store_of_every_state, ("f12",)),
     Shot("empty", "The first start teaches the first key.", lambda: make_store([])),
     Shot(
@@ -240,6 +247,12 @@ SHOTS: tuple[Shot, ...] = (
         lambda: make_store([]),
         without_agent=True,
         ours=True,
+    ),
+    Shot(
+        "create-from",
+        "A task starts from what exists, too: a branch, a pull request or an issue.",
+        lambda: store_of(every_state()),
+        ("n", *"make the checks pass", "ctrl+o", "tab", "tab", "tab", "tab", *"pr 212"),
     ),
     Shot(
         "no-agent-create",

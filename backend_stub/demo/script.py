@@ -118,13 +118,26 @@ class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class PullRequestScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How opening a pull request goes, and how it stands after that; `checks` may be their state alone."""
+    """How opening a pull request goes, and how it stands after that; `checks` may be their state alone, and `logs` has
+    by name what those that failed printed. `title`, `branch` and `base` are those of one that a task starts from.
+    """
 
     checks: Checks | Literal["none", "pending", "passing", "failing"] = "none"
     review: Literal["none", "required", "approved", "changes_requested"] = "none"
     state: Literal["draft", "open", "merged", "closed"] | None = None
     mergeable: Literal["yes", "no", "unknown"] = "yes"
     comments: tuple[Comment, ...] = ()
+    logs: dict[str, str] = {}
+    title: str | None = None
+    branch: str | None = None
+    base: str | None = None
+
+
+class IssueScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an issue says that a task starts from."""
+
+    title: str | None = None
+    text: str = ""
 
 
 class AgentScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,6 +174,8 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     land: CallScript | None = None
     apply: CallScript | None = None
     undo: CallScript | None = None
+    hand_over: CallScript | None = None
+    issue: IssueScript | None = None
     agent: AgentScript | None = None
     would_lose: tuple[str, ...] | None = None
     files: tuple[str, ...] | None = None
@@ -191,6 +206,10 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def pull_request(self, prompt: str) -> PullRequestScript:
         found: PullRequestScript | None = self._find("pull_request", prompt)  # type: ignore[assignment]  # as above
         return found or PullRequestScript()
+
+    def issue(self, prompt: str) -> IssueScript:
+        found: IssueScript | None = self._find("issue", prompt)  # type: ignore[assignment]  # as above
+        return found or IssueScript()
 
     def agent(self, prompt: str) -> AgentScript:
         found: AgentScript | None = self._find("agent", prompt)  # type: ignore[assignment]  # Scene's fields by name

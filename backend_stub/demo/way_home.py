@@ -10,9 +10,12 @@ from backend_stub.demo.world import World
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import ProviderError
+from backend_stub.domain.forge import FailedCheck
+from backend_stub.domain.hand_over import LOG_CHARACTERS, NO_PULL_REQUEST, give_checks, give_comments
+from backend_stub.domain.start import Start
 from backend_stub.domain.way_home import AGENT_REMEMBERS, Done, Progress
 from foundry_tui.contract.checkpoints import When
-from foundry_tui.contract.operations import StartOperation, Undo
+from foundry_tui.contract.operations import HandOver, StartOperation, Undo
 from foundry_tui.contract.pull_request import (
     Checks,
     ChecksState,
@@ -23,6 +26,7 @@ from foundry_tui.contract.pull_request import (
     Review,
 )
 from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDetail
+from foundry_tui.contract.starts import StartedFrom
 
 _STEPS = {
     OperationKind.COMMIT: ("commit",),
@@ -32,6 +36,7 @@ _STEPS = {
     OperationKind.LAND: ("land",),
     OperationKind.APPLY: ("apply",),
     OperationKind.UNDO: ("checkpoint", "undo"),
+    OperationKind.HAND_OVER: ("hand_over",),
 }
 """The steps of each kind of operation; the last one is what the script times and fails."""
 
@@ -57,6 +62,8 @@ class DemoWayHome:
         if isinstance(request, Undo) and self._checkpoints.target(task.task_id, request.checkpoint_id) is None:
             why = "No turn has changed anything yet" if request.checkpoint_id is None else "There is no such checkpoint"
             return f"{why}: there is nothing to go back to."
+        if isinstance(request, HandOver) and task.pull_request is None:
+            return NO_PULL_REQUEST
         return None
 
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
@@ -75,8 +82,25 @@ class DemoWayHome:
             opened = self._pull_request(call, draft=bool(operation.request.get("draft")))
             assert opened is not None
             return Done(result={"number": opened.number, "url": opened.url}, pull_request=opened)
+        if kind is OperationKind.HAND_OVER:
+            return self._hand_over(call, operation)
         archive = kind is OperationKind.LAND and bool(operation.request.get("archive"))
         return Done(result=self._result(operation), archive=archive)
+
+    def _hand_over(self, call: Call, operation: Operation) -> Done:
+        pull = self._pull_request(call, draft=False)
+        if pull is None:
+            raise ProviderError(NO_PULL_REQUEST, retryable=False)
+        said = self._script.read().pull_request(call.task.prompt)
+        if operation.request.get("what") == "comments":
+            return give_comments(pull.number, said.comments)
+        asked = operation.request.get("checks") or ()
+        failed = [
+            FailedCheck(name, f"{pull.url}/checks", said.logs.get(name, "")[-LOG_CHARACTERS:])
+            for name in pull.checks.names
+            if not asked or name in asked
+        ]
+        return give_checks(pull.number, failed, asked)
 
     async def _undo(self, call: Call, operation: Operation, progress: Progress) -> Done:
         task_id, operation_id = call.task.task_id, operation.operation_id
@@ -116,25 +140,41 @@ class DemoWayHome:
         held = call.task.pull_request
         return self._pull_request(call, draft=held is not None and held.state is PullRequestState.DRAFT)
 
+    def start_of(self, call: Call, asked: StartedFrom) -> Start:
+        """What the task starts from; a branch as it was asked for."""
+        if asked.issue is not None:
+            issue = self._script.read().issue(call.task.prompt)
+            url = f"https://forge.invalid/demo/issues/{asked.issue}"
+            return Start(title=issue.title or f"Issue {asked.issue}", text=issue.text, url=url)
+        if asked.branch is not None:
+            return Start(branch=asked.branch)
+        said = self._script.read().pull_request(call.task.prompt)
+        found = self._pull_request(call, draft=False)
+        assert found is not None
+        return Start(said.branch or f"pull-{asked.pull_request}", said.base, found.title, "", found.url, found)
+
     async def comments(self, call: Call) -> Sequence[Comment]:
         if call.task.pull_request is None:
             return ()
         return self._script.read().pull_request(call.task.prompt).comments
 
     def _pull_request(self, call: Call, *, draft: bool) -> PullRequest | None:
-        """The one that the task's first operation of that kind has opened, as the script says that it stands now."""
+        """The one that the task started from, or that its first operation of that kind has opened, as the script says
+        that it stands now.
+        """
         task = call.task
+        number = task.started_from.pull_request if task.started_from is not None else None
         opening = (task.task_id, str(OperationKind.PULL_REQUEST))
         first = next((operation_id for operation_id, what in self._world.operations.items() if what == opening), None)
-        if first is None:
+        if first is None and number is None:
             return None
         said = self._script.read().pull_request(task.prompt)
-        number = 1 + int(_digest(first)[:4], 16) % 999
+        number = number or 1 + int(_digest(first or "")[:4], 16) % 999
         checks = said.checks if isinstance(said.checks, Checks) else _CHECKS[said.checks]
         return PullRequest(
             number=number,
             url=f"https://forge.invalid/demo/pull/{number}",
-            title=task.title or task.prompt.strip().splitlines()[0][:72],
+            title=said.title or task.title or task.prompt.strip().splitlines()[0][:72],
             state=PullRequestState(said.state or ("draft" if draft else "open")),
             checks=checks,
             review=Review(said.review),

@@ -1,6 +1,6 @@
 """What a forge promises: where pull requests are opened, checked and talked about."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,39 @@ class Proposal:
     said: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Head:
+    """Where a pull request comes from: a `branch` of the same repository, or of the `fork` OWNER/NAME; `base` is where
+    it is to go.
+    """
+
+    pull_request: PullRequest
+    branch: str
+    base: str
+    fork: str | None = None
+
+
+@dataclass(frozen=True)
+class Issue:
+    """What somebody reported; title and text are theirs, whole."""
+
+    title: str
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that failed: the end of its `log`, "" where there is none to be had, and whether it had a beginning that
+    was `cut`; `url` is where people read it.
+    """
+
+    name: str
+    url: str
+    log: str = ""
+    cut: bool = False
+
+
 class Forge(Protocol):
     """A forge, through its own tool and with the person's own login. `remote` is the URL that branches are pushed to.
 
@@ -57,4 +90,24 @@ class Forge(Protocol):
 
     async def comments(self, remote: str, number: int) -> Sequence[Comment]:
         """What was said about lines of it, oldest first."""
+        ...
+
+    async def find(self, remote: str, head: str) -> PullRequest | None:
+        """The open pull request of this repository's own branch, if there is one."""
+        ...
+
+    async def head(self, remote: str, number: int) -> Head:
+        """Where a pull request comes from."""
+        ...
+
+    async def issue(self, remote: str, number: int) -> Issue:
+        """An issue; one that is a pull request is a `ForgeError`."""
+        ...
+
+    async def failed_checks(
+        self, remote: str, number: int, names: Collection[str], logs: int, most: int
+    ) -> Sequence[FailedCheck]:
+        """The checks that failed on the newest commit of a pull request, those of these names or all: the first `logs`
+        with at most `most` characters of their logs.
+        """
         ...

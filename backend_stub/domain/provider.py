@@ -10,12 +10,14 @@ from anyio.abc import TaskStatus
 from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
 from backend_stub.domain.checkpoints import CheckpointKeeper
+from backend_stub.domain.start import Start
 from backend_stub.domain.way_home import WayHome
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.rules import Rule
+from foundry_tui.contract.starts import StartedFrom
 from foundry_tui.contract.work import Work
 
 
@@ -97,6 +99,12 @@ class Provider(Protocol):
 
     async def ensure_name(self, call: Call) -> Existing:
         """Who tells the branches that a new one has to differ from, local and remote, as far as can be told now."""
+        ...
+
+    async def find_start(self, call: Call, start: StartedFrom) -> Start:
+        """What the task starts from, found out now. Raises `CallError` with what to do where it cannot be: there is no
+        such thing, or a worktree has the branch.
+        """
         ...
 
     async def create_sandbox(self, call: Call) -> SandboxMade:

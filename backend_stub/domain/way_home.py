@@ -41,7 +41,8 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Done:
-    """What came of an operation: its `result`; a `prompt` that the agent gets because of it; a `notice` for its
+    """What came of an operation: its `result`; a `prompt` that the agent gets because of it, but not again if it had
+    that very one before and it is said `once`; a `notice` for its
     conversations; whether the task is to be archived now; `checkpoints` that were made; its `pull_request` as it is
     now.
     """
@@ -52,6 +53,7 @@ class Done:
     archive: bool = False
     checkpoints: tuple[Checkpoint, ...] = ()
     pull_request: PullRequest | None = None
+    once: bool = False
 
 
 class WayHome(Protocol):

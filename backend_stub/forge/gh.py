@@ -3,16 +3,18 @@
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import anyio
 import msgspec
 from anyio.abc import Process
 
-from backend_stub.domain.forge import ForgeError, ForgeLimitedError, Proposal
+from backend_stub.domain.forge import FailedCheck, ForgeError, ForgeLimitedError, Head, Issue, Proposal
+from backend_stub.forge.check_logs import end_of_log
 from backend_stub.forge.refusals import limited, refused
 from backend_stub.repository.git import end_group, exchange, without_credentials
 from foundry_tui.contract.codec import decode
@@ -43,6 +45,11 @@ _REMOTE = re.compile(
     r"(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/?$"
 )
 _FIELDS = "number,url,title,state,isDraft,statusCheckRollup,reviewDecision,mergeable"
+_HEAD_FIELDS = "headRefName,baseRefName,isCrossRepository,headRepositoryOwner"
+_JOB = re.compile(r"/actions/runs/\d+/jobs?/(?P<id>\d+)")
+_NO_LOG = re.compile(r"HTTP (?:404|410)", re.IGNORECASE)
+_LOG_BYTES = 1024 * 1024
+"""Of a log so many bytes are read, from its end."""
 _THREADS = (
     "query($o:String!,$n:String!,$p:Int!){repository(owner:$o,name:$n){pullRequest(number:$p)"
     "{reviewThreads(first:50){nodes{isResolved isOutdated path line comments(first:20)"
@@ -50,6 +57,7 @@ _THREADS = (
 )
 _PASSED = frozenset({"SUCCESS", "NEUTRAL", "SKIPPED"})
 _WAITS = frozenset({"PENDING", "EXPECTED", "STALE", ""})
+_OK, _WAITING, _FAILED = "ok", "waiting", "failed"
 _REVIEWS = {
     "REVIEW_REQUIRED": Review.REQUIRED,
     "APPROVED": Review.APPROVED,
@@ -101,8 +109,67 @@ class GitHubCli:
 
     async def look(self, remote: str, number: int) -> PullRequest:
         repository = _repository(remote)
-        said = await self._gh(repository, "pr", "view", str(number), "--repo", repository.full, "--json", _FIELDS)
+        return await self._pull_request(remote, number, await self._view(repository, number, _FIELDS))
+
+    async def head(self, remote: str, number: int) -> Head:
+        repository = _repository(remote)
+        told = await self._view(repository, number, f"{_FIELDS},{_HEAD_FIELDS}")
+        owner = (told.get("headRepositoryOwner") or {}).get("login") or "ghost"
+        return Head(
+            pull_request=await self._pull_request(remote, number, told),
+            branch=str(told.get("headRefName") or ""),
+            base=str(told.get("baseRefName") or ""),
+            fork=str(owner) if told.get("isCrossRepository") else None,
+        )
+
+    async def find(self, remote: str, head: str) -> PullRequest | None:
+        number = await self._open_one(_repository(remote), head)
+        return None if number is None else await self.look(remote, number)
+
+    async def issue(self, remote: str, number: int) -> Issue:
+        repository = _repository(remote)
+        said = await self._gh(
+            repository, "issue", "view", str(number), "--repo", repository.full, "--json", "title,body,url"
+        )
         told = _object(said)
+        url = str(told.get("url") or "")
+        if "/pull/" in url:
+            raise ForgeError(
+                f"#{number} of {repository.owner}/{repository.name} is a pull request, no issue. Create the task from "
+                "it as such (--pr).",
+                retryable=False,
+            )
+        return Issue(title=str(told.get("title") or ""), text=str(told.get("body") or ""), url=url)
+
+    async def failed_checks(
+        self, remote: str, number: int, names: Collection[str], logs: int, most: int
+    ) -> Sequence[FailedCheck]:
+        repository = _repository(remote)
+        told = await self._view(repository, number, "statusCheckRollup")
+        failed = [
+            FailedCheck(_name_of(check), str(check.get("detailsUrl") or check.get("targetUrl") or ""))
+            for check in _newest(told.get("statusCheckRollup") or ())
+            if _outcome(check) == _FAILED and (not names or _name_of(check) in names)
+        ]
+        return [*[await self._with_log(repository, check, most) for check in failed[:logs]], *failed[logs:]]
+
+    async def _with_log(self, repository: _Repository, check: FailedCheck, most: int) -> FailedCheck:
+        """The check with its log, which only GitHub's own runner leaves there, and only for some time."""
+        job = _JOB.search(check.url)
+        log, cut = "", False
+        if job is not None:
+            path = f"repos/{repository.owner}/{repository.name}/actions/jobs/{job['id']}/logs"
+            whole = await self._end_of_output(repository, "api", "--hostname", repository.host, path)
+            log, cut = end_of_log(whole.decode("utf-8", "replace"), most)
+            cut = cut or len(whole) == _LOG_BYTES
+        return replace(check, log=log, cut=cut)
+
+    async def _view(self, repository: _Repository, number: int, fields: str) -> dict[str, Any]:
+        """These fields of a pull request."""
+        said = await self._gh(repository, "pr", "view", str(number), "--repo", repository.full, "--json", fields)
+        return _object(said)
+
+    async def _pull_request(self, remote: str, number: int, told: Mapping[str, Any]) -> PullRequest:
         comments = await self.comments(remote, number)
         state = str(told.get("state"))
         draft = PullRequestState.DRAFT if told.get("isDraft") else PullRequestState.OPEN
@@ -156,14 +223,31 @@ class GitHubCli:
         errors = done.stderr.decode("utf-8", "replace")
         if accept_existing and "already exists" in errors:
             return ""
-        refusal = refused(repository.host, f"{repository.owner}/{repository.name}", done.returncode, errors)
+        raise await self._refused(repository, done.returncode, errors)
+
+    async def _refused(self, repository: _Repository, exit_code: int, errors: str) -> ForgeError:
+        """Why gh did not do it."""
+        refusal = refused(repository.host, f"{repository.owner}/{repository.name}", exit_code, errors)
         if isinstance(refusal, ForgeLimitedError):
             # What gh prints of it does not say how long.
             asked = await self._run(repository, "api", "--hostname", repository.host, "--include", "rate_limit")
             refusal = limited(repository.host, asked.stdout.decode("utf-8", "replace"), self._now())
-        raise refusal
+        return refusal
 
-    async def _run(self, repository: _Repository, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    async def _end_of_output(self, repository: _Repository, *arguments: str) -> bytes:
+        """The end of what gh prints, however long that is; nothing where GitHub has none of it any more."""
+        with tempfile.TemporaryFile() as file:
+            done = await self._run(repository, *arguments, into=file.fileno())
+            if done.returncode != 0:
+                errors = done.stderr.decode("utf-8", "replace")
+                if _NO_LOG.search(errors):
+                    return b""
+                raise await self._refused(repository, done.returncode, errors)
+            return await anyio.to_thread.run_sync(_end_of, file)
+
+    async def _run(
+        self, repository: _Repository, *arguments: str, into: int = subprocess.PIPE
+    ) -> "subprocess.CompletedProcess[bytes]":
         environ = self._environ if self._environ is not None else os.environ
         kept = {name: value for name, value in environ.items() if name not in _FORGOTTEN}
         words = ["gh", *arguments]
@@ -175,6 +259,7 @@ class GitHubCli:
                 process = await anyio.open_process(
                     words,
                     stdin=subprocess.DEVNULL,
+                    stdout=into,
                     cwd=os.sep,
                     env={**kept, **_SILENT, "GH_HOST": repository.host},
                     start_new_session=True,
@@ -202,13 +287,19 @@ class GitHubCli:
                     await process.aclose()
 
 
+def _end_of(file: BinaryIO) -> bytes:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _LOG_BYTES))
+    return file.read()
+
+
 def _repository(remote: str) -> _Repository:
     """The repository that a remote's URL names; raises `ForgeError`."""
     found = _REMOTE.match(remote)
     if found is None:
         raise ForgeError(
-            f"The remote {without_credentials(remote)} is no repository of GitHub, where a pull request could be "
-            "opened. Push, and open it by hand; or land the task.",
+            f"The remote {without_credentials(remote)} is no repository of GitHub, the forge that is known here: there "
+            "is no pull request and no issue to be had of it. Push, and open one by hand; or land the task.",
             retryable=False,
         )
     return _Repository(found["host"].lower(), found["owner"], found["name"])
@@ -216,26 +307,35 @@ def _repository(remote: str) -> _Repository:
 
 def checks_of(rollup: Sequence[Mapping[str, Any]]) -> Checks:
     """The checks of the newest commit, from what gh calls `statusCheckRollup`."""
-    passed, pending, failed = 0, 0, []
-    # Of one that was run again both are told.
-    runs = sorted(rollup, key=lambda check: str(check.get("startedAt") or ""))
-    newest = {(check.get("name"), check.get("workflowName"), check.get("context")): check for check in runs}
-    for check in (check for check in rollup if any(check is each for each in newest.values())):
-        # A check run says its conclusion once it is completed; a commit status has a state alone.
-        ended = check.get("status") in (None, "", "COMPLETED")
-        outcome = str(check.get("conclusion") or check.get("state") or "") if ended else ""
-        if outcome in _WAITS:
-            pending += 1
-        elif outcome in _PASSED:
-            passed += 1
-        else:
-            failed.append(str(check.get("name") or check.get("context") or "check"))
+    checks = _newest(rollup)
+    outcomes = [_outcome(check) for check in checks]
+    passed, pending = outcomes.count(_OK), outcomes.count(_WAITING)
+    failed = [_name_of(check) for check, outcome in zip(checks, outcomes, strict=True) if outcome == _FAILED]
     state = ChecksState.PASSING if passed else ChecksState.NONE
     if pending:
         state = ChecksState.PENDING
     if failed:
         state = ChecksState.FAILING
     return Checks(state=state, passed=passed, failed=len(failed), pending=pending, names=tuple(failed))
+
+
+def _newest(rollup: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The checks without those that were run again since: of these the forge tells both."""
+    runs = sorted(rollup, key=lambda check: str(check.get("startedAt") or ""))
+    newest = {(check.get("name"), check.get("workflowName"), check.get("context")): check for check in runs}
+    return [check for check in rollup if any(check is each for each in newest.values())]
+
+
+def _outcome(check: Mapping[str, Any]) -> str:
+    """How a check stands: `_OK`, `_WAITING` or `_FAILED`."""
+    # A check run says its conclusion once it is completed; a commit status has a state alone.
+    ended = check.get("status") in (None, "", "COMPLETED")
+    said = str(check.get("conclusion") or check.get("state") or "") if ended else ""
+    return _WAITING if said in _WAITS else _OK if said in _PASSED else _FAILED
+
+
+def _name_of(check: Mapping[str, Any]) -> str:
+    return str(check.get("name") or check.get("context") or "check")
 
 
 def comments_of(answer: Mapping[str, Any]) -> Sequence[Comment]:

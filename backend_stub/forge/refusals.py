@@ -15,7 +15,7 @@ _AWAY = re.compile(
     r"error connecting to|dial tcp|no such host|connection re(?:fused|set)|timeout|timed out|HTTP 5|\bEOF\b",
     re.IGNORECASE,
 )
-_NO_PULL = re.compile(r"Could not resolve to a PullRequest", re.IGNORECASE)
+_NO_NUMBER = re.compile(r"Could not resolve to an? (?P<what>.+) with the number of (?P<number>\d+)", re.IGNORECASE)
 _UNKNOWN = re.compile(r"Could not resolve to a Repository|HTTP 404", re.IGNORECASE)
 _NOTHING_NEW = re.compile(r"No commits between", re.IGNORECASE)
 _NO_BASE = re.compile(r"Base ref must be a branch", re.IGNORECASE)
@@ -32,8 +32,12 @@ def refused(host: str, repository: str, exit_code: int, errors: str) -> ForgeErr
         return ForgeError(f"gh is not logged in to {host}. Log in: gh auth login --hostname {host}.", retryable=False)
     if _RATE.search(errors):
         return ForgeLimitedError(f"{host} takes no more requests for now (its rate limit is used up). Try again later.")
-    if _NO_PULL.search(errors):
-        return ForgeError(f"{host} has this pull request of {repository} no more: {said}", retryable=False)
+    if (missing := _NO_NUMBER.search(errors)) is not None:
+        what, other = ("pull request", "an issue") if missing["what"] == "PullRequest" else ("issue", "a pull request")
+        return ForgeError(
+            f"{repository} on {host} has no {what} #{missing['number']}. Look at the number; it may be {other}.",
+            retryable=False,
+        )
     if _UNKNOWN.search(errors):
         return ForgeError(
             f"{host} knows no repository {repository}, or your login there may not see it. See: gh auth status.",

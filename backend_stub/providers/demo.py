@@ -19,12 +19,15 @@ from backend_stub.domain.agent import AgentRuntime
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.provider import Existing, Release, SandboxMade
-from backend_stub.repository.git import branches_near
+from backend_stub.domain.start import Start
+from backend_stub.repository.checkouts import expect_free, no_such_branch
+from backend_stub.repository.git import Command, branches_near
 from foundry_tui.contract.agents import KNOWN
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import FileDiff, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.starts import StartedFrom
 from foundry_tui.contract.work import Work
 
 
@@ -98,6 +101,22 @@ class DemoProvider:
             return await branches_near(place, names, told=lambda command: call.log(str(command)))
 
         return existing
+
+    async def find_start(self, call: Call, start: StartedFrom) -> Start:
+        """A branch has to be one of the repository, where that is here; the forge is made up."""
+        if not start.on_its_branch:
+            return self.way_home.start_of(call, start)
+        await self._world.play("ensure_name", call, _nothing)
+        place = call.repo.path
+        if start.branch is not None and place is not None:
+
+            def told(command: Command) -> None:
+                call.log(str(command))
+
+            if start.branch not in await branches_near(place, [start.branch], told=told):
+                raise no_such_branch(start.branch, place)
+            await expect_free(place, start.branch, told)
+        return self.way_home.start_of(call, start)
 
     async def create_sandbox(self, call: Call) -> SandboxMade:
         task_id = call.task.task_id

@@ -28,13 +28,14 @@ class NameChooser:
         self._given: WeakValueDictionary[tuple[str, str], Name] = WeakValueDictionary()
         """By repo_id and branch, the names that were given and may not be committed yet."""
 
-    async def choose(self, task: TaskDetail, existing: Existing) -> Name:
+    async def choose(self, task: TaskDetail, existing: Existing, about: str | None = None) -> Name:
         """A name for the task, to be committed soon: no other task is given its branch as long as the caller keeps it.
 
-        `existing` tells which branches the repository has that some names cannot stand beside. Raises `GitError` when
-        a branch that a person chose is taken.
+        `existing` tells which branches the repository has that some names cannot stand beside; `about` says in place of
+        the prompt what the task is about. Raises `GitError` when a branch that a person chose is taken.
         """
-        title = task.title or title_from(task.prompt)
+        said = task.title or about or task.prompt
+        title = task.title or title_from(said)
         if task.branch is not None:
             # What a person chose is kept as it is, however long.
             in_the_way = conflicting_branch(
@@ -47,7 +48,7 @@ class NameChooser:
                     retryable=False,
                 )
             return Name(title=title, branch=task.branch)
-        wanted = branch_from(title, kind_from(task.title or task.prompt), task.task_id)
+        wanted = branch_from(title, kind_from(said), task.task_id)
 
         async def held(names: Sequence[str]) -> set[str]:
             others = await self._held(task, names)

@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from itertools import count
+from uuid import NAMESPACE_OID, uuid5
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import CallError, CallTimedOutError, SupersededError
@@ -13,7 +15,7 @@ from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
 from backend_stub.task.work import WorkFinder
-from foundry_tui.contract.records import ErrorKind, Operation, OperationState, SessionStatus
+from foundry_tui.contract.records import ErrorKind, Operation, OperationState, PromptState, SessionStatus
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
@@ -175,14 +177,31 @@ def _expected(draft: TaskChange, operation: Operation) -> Operation:
 def _finish(draft: TaskChange, operation: Operation, done: Done, *, archive: bool) -> None:
     """All is done, and what follows from it begins: a kill between the two would leave it undone."""
     record_made(draft, done.checkpoints)
-    draft.operations.finish(_expected(draft, operation), dict(done.result))
+    open_sessions = [each for each in draft.task.sessions if each.status is not SessionStatus.CLOSED]
+    result = dict(done.result)
+    if done.prompt is not None and open_sessions:
+        session_id = open_sessions[0].session_id
+        prompt_id = _once(draft, session_id, done.prompt) if done.once else draft.new_id()
+        result |= {"handed_over": prompt_id is not None}
+        if prompt_id is not None:
+            draft.queue_prompt(session_id, prompt_id, done.prompt)
+    draft.operations.finish(_expected(draft, operation), result)
     if done.pull_request is not None:
         draft.find_pull_request(done.pull_request)
-    open_sessions = [each for each in draft.task.sessions if each.status is not SessionStatus.CLOSED]
     if done.notice is not None:
         for session in open_sessions:
             draft.say(session.session_id, f"operation:{operation.operation_id}", TranscriptKind.NOTICE, done.notice)
-    if done.prompt is not None and open_sessions:
-        draft.queue_prompt(open_sessions[0].session_id, draft.new_id(), done.prompt)
     if archive:
         draft.begin_release(archive=True, force=False, delete_branch=False)
+
+
+def _once(draft: TaskChange, session_id: str, text: str) -> str | None:
+    """The id of a prompt with this text; None when the session has one that was not given up."""
+    for attempt in count():
+        prompt_id = str(uuid5(NAMESPACE_OID, f"{session_id}\0{attempt}\0{text}"))
+        held = draft.prompt(session_id, prompt_id)
+        if held is None:
+            return prompt_id
+        if held.state not in (PromptState.FAILED, PromptState.WITHDRAWN):
+            return None
+    raise AssertionError("counting has no end")

@@ -9,10 +9,12 @@ from backend_stub.domain.errors import BranchTakenError, ProviderError, Supersed
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import TaskState
 from backend_stub.task.actor import TaskActor
-from backend_stub.task.branches import NameChooser
+from backend_stub.task.branches import Name, NameChooser
 from backend_stub.task.failures import NO_FAILURES, task_error
+from backend_stub.task.naming import title_from
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
+from backend_stub.task.starting import issue_words
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.records import HistoryKind, StageRecord, StageState, TaskError
 from foundry_tui.contract.status import PROVISIONING, STAGES, STATUS_OF_STAGE, StageName
@@ -230,8 +232,25 @@ class Provisioning:
             return False, task_error(failure, DOING[stage], timeout, self._services.runtime.now())
 
     async def _ensure_name(self, provider: Provider, call: Call) -> Outcome:
-        name = await self._names.choose(call.task, await provider.ensure_name(call))
-        return lambda draft: draft.settle_name(name.title, name.branch)
+        asked = call.task.started_from
+        if asked is None:
+            name = await self._names.choose(call.task, await provider.ensure_name(call))
+            return lambda draft: draft.names.settle(name.title, name.branch)
+        start = await provider.find_start(call, asked)
+        if start.branch is not None:
+            title = call.task.title or title_from(start.title or call.task.prompt)
+            chosen = Name(title, start.branch)
+        else:
+            chosen = await self._names.choose(call.task, await provider.ensure_name(call), start.title)
+
+        def outcome(draft: TaskChange) -> None:
+            draft.names.begin_from(start, chosen.title, chosen.branch)
+            if start.pull_request is not None:
+                draft.find_pull_request(start.pull_request)
+            if asked.issue is not None:
+                draft.say_first(issue_words(asked.issue, start))
+
+        return outcome
 
     async def _create_sandbox(self, provider: Provider, call: Call, actor: TaskActor) -> Outcome:
         made = await provider.create_sandbox(call)

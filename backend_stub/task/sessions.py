@@ -455,7 +455,7 @@ class Sessions:
 
             def switch(draft: TaskChange) -> None:
                 if draft.status in IN_TURNS and draft.task.branch != branch:
-                    draft.switch_branch(branch)
+                    draft.names.switch_branch(branch)
 
             await actor.commit(switch)
 

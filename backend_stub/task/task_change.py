@@ -6,6 +6,7 @@ from backend_stub.domain.storage import ItemKey, Opening, Private, TaskState
 from backend_stub.task.activity import STILL, Pace
 from backend_stub.task.agent_change import AgentChange
 from backend_stub.task.host_change import HostChange
+from backend_stub.task.name_change import NameChange
 from backend_stub.task.offer_change import OfferChange
 from backend_stub.task.operation_change import OperationChange
 from backend_stub.task.question_change import QuestionChange
@@ -58,6 +59,7 @@ class TaskChange:
         # What stands is asked of the rows, and what only adds to them goes there at once.
         self.stage, self.is_prepared = rows.stage, rows.is_prepared
         self.session, self.question, self.offer = rows.session, rows.question, rows.offer
+        self.names = NameChange(rows)
         self.agents = AgentChange(rows)
         self.stages = StageChange(rows)
         self.sandbox = SandboxChange(rows)
@@ -99,20 +101,12 @@ class TaskChange:
         self.record(HistoryKind.TASK_RENAMED, title=title, before=self.task.title)
         self._rows.put_task(replace(self.task, title=title))
 
-    def settle_name(self, title: str, branch: str) -> None:
-        """The task gets its title, unless it has one, and its branch, which no other task may have from now on."""
-        self._rows.hold_branch = branch
-        self._rows.put_task(replace(self.task, title=self.task.title or title))
-        self._put_on(branch)
-
-    def switch_branch(self, branch: str) -> None:
-        """The sandbox is on another branch by now, which git has: that keeps others off, and the old name is free."""
-        self._rows.free_branch = True
-        self._put_on(branch)
-
-    def _put_on(self, branch: str) -> None:
-        self._rows.put_task(replace(self.task, branch=branch))
-        self.record(HistoryKind.TASK_NAMED, title=self.task.title, branch=branch)
+    def say_first(self, words: str) -> None:
+        """These words go before what the task is about, unless the agent is not to be told of that any more."""
+        first = self.task.sessions[0].session_id
+        prompt = self.prompts(first)[0]
+        if prompt.state is PromptState.QUEUED:
+            self.edit_prompt(prompt, f"{words}\n\n{prompt.text}")
 
     def get_sandbox(self, sandbox: Sandbox, *, resumed: bool = False, rules: Sequence[Rule] | None = None) -> None:
         """The sandbox was made, or one that was there was taken (`resumed`); `rules` are those that it brought, None

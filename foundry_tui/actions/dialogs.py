@@ -177,7 +177,15 @@ DIALOGS: Sequence[Action] = (
     Action("create", "ctrl+s,ctrl+enter", "create", "Create the task.", "New task", _N, footer=1),
     Action("line_break", "ctrl+j", "new line", "Begin a new line, as enter does.", "New task", _N, palette=False),
     Action("open_editor", "ctrl+e", "editor", "Write the prompt in $EDITOR.", "New task", _N, footer=3, priority=True),
-    Action("toggle_options", "ctrl+o", "options", "Title, branch, agent, provider.", "New task", _N, footer=4),
+    Action(
+        "toggle_options",
+        "ctrl+o",
+        "options",
+        "Title, what it starts from, branch, base, permissions.",
+        "New task",
+        _N,
+        footer=4,
+    ),
     Action("toggle_another", "ctrl+t", "another", "Stay open to create another.", "New task", _N, footer=5),
     Action(
         "open_session",

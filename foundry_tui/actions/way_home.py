@@ -6,7 +6,7 @@ from foundry_tui.actions.context import TASK, TASKS, WAY_HOME, Context
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.rules import needs_one_real
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.way_home import choices, why_nothing
+from foundry_tui.view.way_home import GIVE_CHECKS, GIVE_COMMENTS, choices, operation_name, why_nothing
 
 _TT = frozenset({TASKS, TASK})
 _H = frozenset({WAY_HOME})
@@ -18,6 +18,28 @@ def why_no_way_home(context: Context) -> str | None:
     if (missing := needs_one_real(context)) or task is None:
         return missing
     return why_nothing(task) if all(choice.why_not for choice in choices(task)) else None
+
+
+def why_no_checks_to_give(context: Context) -> str | None:
+    """Why the agent cannot be given the logs of failed checks."""
+    return _why_nothing_to_give(context, GIVE_CHECKS, "no check of #{} has failed")
+
+
+def why_no_comments_to_give(context: Context) -> str | None:
+    """Why the agent cannot be given what reviewers said."""
+    return _why_nothing_to_give(context, GIVE_COMMENTS, "no comment on #{} waits for an answer")
+
+
+def _why_nothing_to_give(context: Context, key: str, nothing: str) -> str | None:
+    task = context.task
+    if (missing := needs_one_real(context)) or task is None:
+        return missing
+    if task.pull_request is None:
+        return "it has no pull request"
+    if task.operation is not None:
+        return f"one thing at a time: {operation_name(task.operation)} is under way"
+    choice = next((choice for choice in choices(task) if choice.key == key), None)
+    return nothing.format(task.pull_request.number) if choice is None else choice.why_not
 
 
 def place_of_way_home(context: Context) -> int:
@@ -36,6 +58,26 @@ BRINGING_HOME: Sequence[Action] = (
         _TT,
         why_not=why_no_way_home,
         footer_of=place_of_way_home,
+    ),
+    Action(
+        GIVE_CHECKS,
+        "F",
+        "fix checks",
+        "Give the agent the logs of the pull request's failed checks.",
+        "Tasks",
+        _TT,
+        why_not=why_no_checks_to_give,
+        footer_of=lambda context: 0 if why_no_checks_to_give(context) else 6,
+    ),
+    Action(
+        GIVE_COMMENTS,
+        "A",
+        "answer review",
+        "Give the agent what reviewers of the pull request commented on lines.",
+        "Tasks",
+        _TT,
+        why_not=why_no_comments_to_give,
+        footer_of=lambda context: 0 if why_no_comments_to_give(context) else 6,
     ),
     Action("take_step", "enter", "do it", "Do what is highlighted.", "Way home", _H, footer=1),
     Action("close_way_home", "escape,q,H", "close", "Close; what is under way goes on.", "Way home", _H, footer=2),

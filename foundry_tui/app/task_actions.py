@@ -12,6 +12,8 @@ from foundry_tui.contract.questions import POLICY_WORDS
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.labels import retry_words
+from foundry_tui.view.starts import start_again
+from foundry_tui.view.way_home import GIVE_CHECKS, GIVE_COMMENTS
 
 if TYPE_CHECKING:
     from foundry_tui.app.host import Host
@@ -116,6 +118,16 @@ class TaskActions:
             self._host.show_setup(task)
 
     def action_way_home(self) -> None:
+        self._open_way_home()
+
+    def action_give_checks(self) -> None:
+        self._open_way_home(GIVE_CHECKS)
+
+    def action_give_comments(self) -> None:
+        self._open_way_home(GIVE_COMMENTS)
+
+    def _open_way_home(self, taken: str | None = None) -> None:
+        """Show what can be done next with the work; `taken` is what is done at once, by its key."""
         task = self._host.context().task
         if task is None:
             return
@@ -125,7 +137,7 @@ class TaskActions:
             if archives:
                 self._host.commands.archive(task.task_id)
 
-        self._host.app.push_screen(WayHomeScreen(task.task_id, self._host.store), closed)
+        self._host.app.push_screen(WayHomeScreen(task.task_id, self._host.store, taken), closed)
 
     def action_discard(self) -> None:
         for task in self._host.context().targets:
@@ -145,6 +157,7 @@ class TaskActions:
                 title=request.title,
                 branch=request.branch,
                 base_branch=request.base_branch,
+                from_=request.from_,
                 agent=request.agent,
                 provider=request.provider,
                 options=request.options,
@@ -152,10 +165,12 @@ class TaskActions:
             )
         else:
             detail = self._host.store.detail(task.task_id)
+            start = start_again(detail.started_from) if detail is not None else None
             draft = CreateTask(
                 repo=task.repo_id,
                 prompt=detail.prompt if detail is not None else task.prompt,
-                base_branch=detail.base_branch if detail is not None else None,
+                base_branch=detail.base_branch if detail is not None and not (start and start.pull_request) else None,
+                from_=start,
                 agent=task.agent,
                 provider=task.provider,
                 permissions=POLICY_WORDS.get(task.permission_policy),

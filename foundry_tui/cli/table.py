@@ -44,6 +44,7 @@ COMMANDS: dict[str, _Row] = {
     "update": _Row("way_home", "update", "Bring the base into a task's branch."),
     "push": _Row("way_home", "push", "Push a task's branch."),
     "pr": _Row("way_home", "pull_request", "Commit, push, and open or refresh a task's pull request."),
+    "hand-over": _Row("way_home", "hand_over", "Give the agent failed checks' logs, or reviewers' comments."),
     "land": _Row("way_home", "land", "Bring a task's commits into the local base branch."),
     "apply": _Row("way_home", "apply", "Make a task's changes in your own checkout, uncommitted."),
     "checkpoints": _Row("checkpoints", "checkpoints", "List the states of a task's files that can be gone back to."),

@@ -65,7 +65,17 @@ class Undo(OperationRequest, frozen=True, kw_only=True, tag="undo"):
     checkpoint_id: Name | None = None
 
 
-StartOperation: TypeAlias = Commit | Update | Push | PullRequest | Land | Apply | Undo
+class HandOver(OperationRequest, frozen=True, kw_only=True, tag="hand_over"):
+    """Give the agent, as a prompt, the logs of the pull request's failed checks or what reviewers commented on lines.
+
+    `checks` names those that are meant, all that failed if empty. What the agent was given once it is not given again.
+    """
+
+    what: Literal["checks", "comments"]
+    checks: tuple[Name, ...] = ()
+
+
+StartOperation: TypeAlias = Commit | Update | Push | PullRequest | Land | Apply | Undo | HandOver
 """`POST /v1/tasks/{id}/operations`."""
 
 OPERATIONS: Mapping[str, type[StartOperation]] = {
@@ -76,5 +86,6 @@ OPERATIONS: Mapping[str, type[StartOperation]] = {
     "land": Land,
     "apply": Apply,
     "undo": Undo,
+    "hand_over": HandOver,
 }
 """By the value of `kind`."""

@@ -12,6 +12,7 @@ from foundry_tui.contract.open_enum import OpenEnum
 from foundry_tui.contract.pull_request import PullRequest
 from foundry_tui.contract.questions import Ask, Permission, PermissionPolicy
 from foundry_tui.contract.record import Record
+from foundry_tui.contract.starts import StartedFrom
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem
 from foundry_tui.contract.work import Work
@@ -279,6 +280,7 @@ class OperationKind(OpenEnum):
     LAND = "land"
     APPLY = "apply"
     UNDO = "undo"
+    HAND_OVER = "hand_over"
 
 
 class OperationState(OpenEnum):
@@ -359,9 +361,13 @@ class TaskSummary(Record, frozen=True, kw_only=True):
 
 
 class TaskDetail(TaskSummary, frozen=True, kw_only=True):
-    """A task whole: `prompt` uncut, its last 20 `operations` and 200 events of `history` (absent in `task` events)."""
+    """A task whole: `prompt` uncut, its last 20 `operations` and 200 events of `history` (absent in `task` events).
+
+    `started_from` is what the request said as `from`.
+    """
 
     base_branch: str | None = None
+    started_from: StartedFrom | None = None
     sandbox: Sandbox | None = None
     stages: tuple[StageRecord, ...] = ()
     permissions: tuple[Permission, ...] = ()

@@ -9,6 +9,7 @@ from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.questions import AnswerAction, PolicyWord
 from foundry_tui.contract.record import Record
 from foundry_tui.contract.records import FileDiff, HistoryEvent, LogLine, Repo, SessionDetail, TaskDetail, TaskSummary
+from foundry_tui.contract.starts import StartFrom
 
 CHOSEN_TITLE_LIMIT = 200
 """Characters of a title that a person chose."""
@@ -25,8 +26,8 @@ class CreateTask(Request, frozen=True, kw_only=True):
 
     `options` are set before the first prompt, each by its option_id or its category.
     `permissions`: which questions are answered without a person.
-    `trust`: the repository's set-up is trusted as it is now and as this task gets it.
-    `host`: name or id of the host that the sandbox is made on.
+    `from` is what it starts from where that exists. `trust`: the repository's set-up is trusted as it is now and as
+    this task gets it. `host`: name or id of the host that the sandbox is made on.
     """
 
     repo: str
@@ -41,6 +42,7 @@ class CreateTask(Request, frozen=True, kw_only=True):
     options: dict[str, str | bool] | None = None
     permissions: PolicyWord | None = None
     attachments: NewAttachments = ()
+    from_: StartFrom | None = field(default=None, name="from")
     trust: bool = False
     host: str | None = None
 

@@ -53,6 +53,7 @@ from foundry_tui.view.new_task import (
     provider_remark,
     remarks_of,
     request_of,
+    start_remark,
     taken_branches,
     title_remark,
     values_of,
@@ -129,7 +130,8 @@ class NewTaskScreen(FoundryDialog[None]):
             yield ActionBar()
         yield prompt.choices
         yield Completion("#repo", candidates=self._repo_candidates)
-        yield Completion("#base_branch", candidates=self._base_candidates)
+        for name in ("from", "base_branch"):
+            yield Completion(f"#{name}", candidates=lambda _: self._told.branches_of(self.place.repo))
         yield Completion("#agent", candidates=lambda _: self._agents())
         yield Completion("#model", candidates=lambda _: self._choices().names("model"))
         yield Completion("#mode", candidates=lambda _: self._choices().names("mode"))
@@ -209,6 +211,7 @@ class NewTaskScreen(FoundryDialog[None]):
             "repo": place.remark if values["repo"] or self._tried else Remark(place.remark.text),
             "prompt": prompt_remark(values["prompt"], tried=self._tried),
             "title": title_remark(values["title"]),
+            "from": start_remark(values, branches),
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
             "permissions": permissions_remark(values["permissions"]),
@@ -310,9 +313,6 @@ class NewTaskScreen(FoundryDialog[None]):
         known = [location(repo) for repo in ordered(self.foundry.store.repos.values(), self.foundry.options.repo)]
         places = dict.fromkeys((*known, *folders_below(typed, self._folder)))
         return [place for place in places if place != typed]
-
-    def _base_candidates(self, _: str) -> tuple[str, ...]:
-        return self._told.branches_of(self.place.repo)
 
     def _agents(self) -> list[str]:
         here = self._choices().here
@@ -427,7 +427,7 @@ class NewTaskScreen(FoundryDialog[None]):
         self._given = None
         self._drafts.begin_anew()
         self._tried = False
-        for name in ("title", "branch"):
+        for name in ("title", "from", "branch"):
             self.query_one(f"#{name}", Input).value = ""
         prompt = self.query_one(TextArea)
         prompt.load_text("")

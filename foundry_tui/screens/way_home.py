@@ -53,11 +53,12 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
     CSS_PATH = "way_home.tcss"
     AUTO_FOCUS = "OptionList"
 
-    def __init__(self, task_id: str, store: "Store") -> None:
-        """`store` is where the task is looked up."""
+    def __init__(self, task_id: str, store: "Store", taken: str | None = None) -> None:
+        """`store` is where the task is looked up; `taken` is the key of what is done at once."""
         super().__init__()
         self._task_id = task_id
         self._store = store
+        self._taken = taken
         self._choices: tuple[Choice, ...] = ()
         self._asked, self._asked_id = "", ""
         """What was asked for and the backend has not begun to tell of, and its operation_id."""
@@ -75,7 +76,10 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         self._topics.hold(Topic(TopicKind.TASK, self._task_id))
         self._show()
         possible = [place for place, choice in enumerate(self._choices) if choice.why_not is None]
-        self.query_one(OptionList).highlighted = possible[0] if possible else None
+        taken = [place for place in possible if self._choices[place].key == self._taken]
+        self.query_one(OptionList).highlighted = next(iter((*taken, *possible)), None)
+        if taken:
+            self.action_take_step()
 
     def on_unmount(self) -> None:
         self._topics.release_all()

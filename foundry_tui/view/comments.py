@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from foundry_tui.client.comments import Comment
 from foundry_tui.contract.pull_request import Comment as Reviewed
+from foundry_tui.contract.quoting import fenced
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.diffs import DiffMark
 from foundry_tui.view.patches import PatchLine, parse_patch
@@ -113,10 +114,7 @@ def comments_prompt(comments: Sequence[PlacedComment]) -> str:
             about += " (they have changed since; this is what was commented on)"
         said = [f"**{where(comment)}**{about}"]
         if comment.code:
-            fence = "```"
-            while fence in comment.code:
-                fence += "`"
-            said.append(f"{fence}\n{comment.code}\n{fence}")
+            said.append(fenced(comment.code))
         said.append(comment.text)
         parts.append("\n".join(said))
     return "\n\n".join(parts)

@@ -10,6 +10,7 @@ from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
 from foundry_tui.view.ages import age, ago, running_time
 from foundry_tui.view.report import size_text
 from foundry_tui.view.session_facts import context_used, is_nearly_full
+from foundry_tui.view.starts import start_words
 from foundry_tui.view.stepper import is_being_prepared, ready_after, spent_text, steps
 from foundry_tui.view.usage import costs, sum_words
 
@@ -40,6 +41,8 @@ def facts(task: TaskSummary, now: int, memory: MemoryReport | None = None) -> tu
     if isinstance(task, TaskDetail):
         if task.base_branch:
             found.append(Fact(label="base", value=task.base_branch))
+        if task.started_from is not None:
+            found.append(Fact(label="from", value=start_words(task.started_from)))
         if task.sandbox is not None:
             found.append(Fact(label="path", value=task.sandbox.cwd, copy_action="copy_path"))
             found.append(Fact(label="sandbox", value=task.sandbox.sandbox_id))

@@ -14,15 +14,16 @@ from foundry_tui.contract.questions import POLICY_WORDS, PermissionPolicy
 from foundry_tui.contract.records import Repo, SessionOption, TaskSummary
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT, CreateTask
+from foundry_tui.view.starts import read_start, start_meaning, written_start, wrong_start_field
 
 FIELDS = (
     *("repo", "prompt", "agent", "model", "mode", "provider"),
-    *("title", "branch", "base_branch", "permissions", "thought_level"),
+    *("title", "branch", "base_branch", "permissions", "thought_level", "from"),
 )
 """The fields of a new task: by their names in the contract, or the category of the agent's option."""
 CHOICES = (("agent", "model"), ("mode", "provider"))
 """Those that are seen without unfolding anything, two in a row."""
-OPTIONS = ("title", "branch", "base_branch", "permissions", "thought_level")
+OPTIONS = ("title", "branch", "base_branch", "permissions", "thought_level", "from")
 """Those that are folded away."""
 OF_AGENT = ("model", "mode", "thought_level")
 """Those that are options of the agent, by their categories."""
@@ -30,6 +31,7 @@ LABELS: dict[str, str] = {
     "repo": "Repository",
     "prompt": "Prompt",
     "title": "Title",
+    "from": "Start from",
     "branch": "Branch",
     "base_branch": "Base branch",
     "permissions": "Permissions",
@@ -43,6 +45,7 @@ HINTS: dict[str, str] = {
     "repo": "a folder or a git URL",
     "prompt": "What should the agent do? Its first line becomes the title.",
     "title": "from the prompt",
+    "from": "base (or a branch, pr 7, issue 7)",
     "branch": "from the title",
     "base_branch": "the repository's own",
     "permissions": "ask (or reads, all)",
@@ -131,6 +134,12 @@ def base_remark(base: str, existing: Collection[str]) -> Remark:
     return Remark("no branch of this name is known")
 
 
+def start_remark(values: Mapping[str, str], existing: Collection[str]) -> Remark:
+    """What the task would start from, and what of that cannot be."""
+    why = wrong_start_field(values["from"], values["branch"], values["base_branch"])
+    return Remark(start_meaning(values["from"], existing)) if why is None else Remark(why, bad=True)
+
+
 def known_agents(tasks: Iterable[TaskSummary], configured: Iterable[str]) -> list[str]:
     """The agents that are offered: those that tasks had, those of the config, then those that everybody knows."""
     had = sorted({task.agent for task in tasks if task.agent})
@@ -151,9 +160,9 @@ def values_of(request: CreateTask | None) -> dict[str, str]:
     if request is None:
         return dict.fromkeys(FIELDS[1:], "")
     options = request.options or {}
-    return {
-        name: str(options.get(name, "")) if name in OF_AGENT else getattr(request, name) or "" for name in FIELDS[1:]
-    }
+    values = {name: str(options.get(name, "")) for name in OF_AGENT}
+    values["from"] = written_start(request.from_)
+    return {name: values[name] if name in values else getattr(request, name) or "" for name in FIELDS[1:]}
 
 
 def request_of(
@@ -174,6 +183,7 @@ def request_of(
         title=values["title"] or None,
         branch=values["branch"] or None,
         base_branch=values["base_branch"] or None,
+        from_=read_start(values["from"]),
         agent=values["agent"] or None,
         provider=values["provider"] or None,
         options=options or None,
@@ -234,12 +244,16 @@ def remarks_of(problem: Problem | None) -> dict[str, Remark]:
     """The backend's reasons, by the field they belong to; what belongs to none is said at the prompt."""
     if problem is None:
         return {}
-    remarks = {
-        error.field if error.field in FIELDS else "prompt": Remark(error.message, bad=True) for error in problem.errors
-    }
+    remarks = {_field_of(error.field): Remark(error.message, bad=True) for error in problem.errors}
     if not remarks:
         remarks["prompt"] = Remark(problem.detail or problem.title, bad=True)
     return remarks
+
+
+def _field_of(name: str) -> str:
+    """The field that a field of the request, or one within that, is written in."""
+    outer = name.partition(".")[0]
+    return outer if outer in FIELDS else "prompt"
 
 
 def is_same_request(one: CreateTask, other: CreateTask) -> bool:
@@ -248,7 +262,9 @@ def is_same_request(one: CreateTask, other: CreateTask) -> bool:
     return next(written) == next(written)
 
 
-def option_summary(values: dict[str, str], nothing: str = "title, branch, base branch, permissions, effort") -> str:
+def option_summary(
+    values: dict[str, str], nothing: str = "title, branch, base branch, permissions, effort, start from"
+) -> str:
     """What is set among the folded options, `nothing` if that is what they would be by themselves."""
     told = [f"{LABELS[name].lower()} {values[name]}" for name in OPTIONS if values.get(name) not in ("", None, "ask")]
     return ", ".join(told) if told else nothing

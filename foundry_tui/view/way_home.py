@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from foundry_tui.contract.operations import Apply, Commit, Land, PullRequest, Push, StartOperation, Update
+from foundry_tui.contract.operations import Apply, Commit, HandOver, Land, PullRequest, Push, StartOperation, Update
 from foundry_tui.contract.pull_request import (
     IN_PROGRESS,
     ChecksState,
@@ -13,11 +13,19 @@ from foundry_tui.contract.pull_request import (
     Review,
 )
 from foundry_tui.contract.pull_request import PullRequest as OpenedPullRequest
-from foundry_tui.contract.records import Operation, OperationState, SessionStatus, TaskDetail, TaskSummary
+from foundry_tui.contract.records import (
+    Operation,
+    OperationKind,
+    OperationState,
+    SessionStatus,
+    TaskDetail,
+    TaskSummary,
+)
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.contract.work import Work
 
 ARCHIVE, CANCEL = "archive", "cancel"
+GIVE_CHECKS, GIVE_COMMENTS = "give_checks", "give_comments"
 _MOST_NAMES = 3
 
 
@@ -109,10 +117,23 @@ def outcome_line(operation: Operation) -> str:
         why = operation.error.message if operation.error is not None else str(operation.state)
         return f"{name}: {why}"
     result = operation.result or {}
+    if operation.kind is OperationKind.HAND_OVER:
+        return f"{name}: {outcome_of_giving(operation)}"
     if result.get("handed_over"):
         return f"{name}: the conflicts were handed to the agent"
     told = result.get("url") or result.get("checkout") or str(result.get("sha") or "")[:10]
     return f"{name} done{f': {told}' if told else ''}"
+
+
+def outcome_of_giving(operation: Operation) -> str:
+    """What the agent was given of a pull request: `2 comments were given to the agent`."""
+    result = operation.result or {}
+    checks, comments = result.get("checks"), result.get("comments")
+    names = [str(name) for name in checks] if isinstance(checks, list) else []
+    what = f"the log of {_names(names)}" if names else f"{comments} {'comment' if comments == 1 else 'comments'}"
+    if not result.get("handed_over"):
+        return f"the agent had {what} before: push what it did, and see what comes then"
+    return f"the agent was given {what}"
 
 
 def last_operation(task: TaskSummary) -> Operation | None:
@@ -177,8 +198,10 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     if clash:
         handed = Update(resolve="agent", wait=wait)
         told.append(("resolve", "agent updates", "the agent resolves the conflicts", current or dirty, handed))
+    told.append(("push", "push", f"{commits} to the remote", empty or pushed, Push(wait=wait)))
+    if is_open and pull is not None:
+        told += _met_with(pull, wait=wait)
     told += [
-        ("push", "push", f"{commits} to the remote", empty or pushed, Push(wait=wait)),
         (
             "pull_request",
             f"refresh #{pull.number}" if is_open and pull is not None else "pull request",
@@ -201,6 +224,19 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
         ),
         ("apply", "apply", "the changes into your own checkout", nothing, Apply(wait=wait)),
     ]
+    return told
+
+
+def _met_with(pull: OpenedPullRequest, *, wait: bool) -> Sequence[tuple[str, str, str, str | None, StartOperation]]:
+    """What the agent can be given of an open pull request, where there is any of it."""
+    told: list[tuple[str, str, str, str | None, StartOperation]] = []
+    if pull.checks.failed:
+        does = f"the agent is given the log of {_names(pull.checks.names) or 'what failed'}"
+        told.append((GIVE_CHECKS, "fix checks", does, None, HandOver(what="checks", wait=wait)))
+    if pull.comments:
+        count = f"{pull.comments} {'comment' if pull.comments == 1 else 'comments'}"
+        does = f"the agent is given {count} of reviewers"
+        told.append((GIVE_COMMENTS, "answer review", does, None, HandOver(what="comments", wait=wait)))
     return told
 
 

@@ -12,7 +12,7 @@ from textual._compositor import LayoutUpdate
 from textual.content import Content
 from textual.geometry import Region
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
@@ -21,12 +21,15 @@ from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.problems import FieldError, Problem
 from foundry_tui.contract.records import Repo
 from foundry_tui.contract.requests import CreateTask, TasksSnapshot
+from foundry_tui.contract.starts import StartFrom
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.editor import EditorFailed, edit
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.repository_check import folders_below, judge
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
+from foundry_tui.view.new_task import Remark, remarks_of
+from foundry_tui.view.starts import read_start, written_start
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion
 from foundry_tui.widgets.transcript import Transcript
@@ -575,3 +578,61 @@ def test_folders_complete_as_they_are_typed(tmp_path: Path) -> None:
     assert folders_below("./.h", tmp_path) == ["./.hidden"]
     assert folders_below("al", tmp_path) == []
     assert folders_below("./nowhere/x", tmp_path) == []
+
+
+# Starting from what exists.
+
+
+@pytest.mark.parametrize(
+    ("typed", "start", "told"),
+    [
+        ("pr 212", StartFrom(pull_request=212), "pull request #212"),
+        ("PR#212", StartFrom(pull_request=212), "pull request #212"),
+        ("https://github.com/acme/shop/pull/212/files", StartFrom(pull_request=212), "pull request #212"),
+        ("issue 7", StartFrom(issue=7), "issue #7 goes before the prompt"),
+        ("https://github.com/acme/shop/issues/7#issuecomment-1", StartFrom(issue=7), "issue #7"),
+        ("spike/issue", StartFrom(branch="spike/issue"), "works on this branch itself"),
+        ("", None, ""),
+    ],
+)
+async def test_a_task_starts_from_what_is_written(typed: str, start: StartFrom | None, told: str) -> None:
+    async with dialog(size=(100, 40)) as on:
+        await on.press(*"go on", "ctrl+o")
+        put(on, "from", typed)
+        await on.flush()
+        assert told in str(the_dialog(on).query_one("#from-remark", Static).content)
+        assert read_start(written_start(start)) == start
+        await on.press("ctrl+s")
+        assert on.commands.created == [CreateTask(repo="/src/shop", prompt="go on", from_=start)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"from": "pr 0"}, "write a branch, pr 12 or issue 12"),
+        ({"from": "a..b"}, "write a branch, pr 12 or issue 12"),
+        ({"from": "-x"}, "write a branch, pr 12 or issue 12"),
+        ({"from": "issue 99999999999"}, "write a branch, pr 12 or issue 12"),
+        ({"from": "spike", "branch": "mine"}, "leave Branch empty"),
+        ({"from": "pr 1", "base_branch": "next"}, "leave Base branch empty"),
+    ],
+)
+async def test_a_wrong_start_is_said_beside_its_field_and_loses_nothing(fields: dict[str, str], why: str) -> None:
+    async with dialog(size=(100, 40)) as on:
+        await on.press(*"go on")
+        for name, value in fields.items():
+            put(on, name, value)
+        await on.press("ctrl+s")
+        screen = the_dialog(on)
+        assert why in str(screen.query_one("#from-remark", Static).content)
+        assert screen.focused is screen.query_one("#from")
+        assert on.commands.created == []
+        await on.press("escape", "n")
+        assert {name: the_dialog(on).values[name] for name in fields} == fields, "the draft is kept"
+
+
+async def test_what_the_backend_refuses_of_a_start_is_said_beside_its_field() -> None:
+    problem = Problem(
+        status=422, title="", detail="", errors=(FieldError(field="from.branch", message="It is no branch."),)
+    )
+    assert remarks_of(problem) == {"from": Remark("It is no branch.", bad=True)}

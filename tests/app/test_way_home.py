@@ -5,12 +5,12 @@ from msgspec.structs import replace
 from textual.widgets import Static
 
 from foundry_tui.client.commands import CommandProblem
-from foundry_tui.contract.operations import Commit, PullRequest
-from foundry_tui.contract.records import ErrorKind, OperationState, TaskError
+from foundry_tui.contract.operations import Commit, HandOver, PullRequest
+from foundry_tui.contract.records import ErrorKind, OperationKind, OperationState, TaskError
 from foundry_tui.screens.way_home import WayHomeScreen
 from tests.app.harness import put_detail, stage
 from tests.app.task_scenes import TASK
-from tests.app.way_home_scenes import an_operation, menu_scene, merged_scene, running_scene
+from tests.app.way_home_scenes import an_operation, menu_scene, merged_scene, met_scene, proposed_scene, running_scene
 
 pytestmark = pytest.mark.anyio
 
@@ -57,3 +57,43 @@ async def test_it_is_cancelled_and_a_merged_one_archived() -> None:
         on.app.open_task(TASK)
         await on.press("H", "enter")
         assert ("archive", TASK, False) in on.commands.calls
+
+
+@pytest.mark.parametrize(("key", "what"), [("F", "checks"), ("A", "comments")])
+async def test_one_key_hands_over_what_the_pull_request_met_with(key: str, what: str) -> None:
+    for opens in (True, False):
+        async with stage(met_scene(), size=(100, 30)) as on:
+            if opens:
+                on.app.open_task(TASK)
+            await on.press(key)
+            assert isinstance(on.app.screen, WayHomeScreen)
+            (asked,) = [call for call in on.commands.calls if call[0] == "operate"]
+            assert asked == ("operate", TASK, HandOver(what=what))  # type: ignore[arg-type]  # the parameters say them
+            assert "asked for" in str(on.app.screen.query_one("#operation", Static).content)
+            held = on.store.detail(TASK)
+            assert held is not None
+            given = {"checks": ["tests", "lint"]} if what == "checks" else {"comments": 1}
+            done = an_operation(
+                OperationState.DONE,
+                kind=OperationKind.HAND_OVER,
+                result={**given, "handed_over": True},
+                steps=(),
+                finished_at=2,
+            )
+            put_detail(on.store, replace(held, operations=(done,), revision=held.revision + 1))
+            on.app.screen._asked_id = done.operation_id
+            await on.flush()
+            told = "the log of tests, lint" if what == "checks" else "1 comment"
+            shown = str(on.app.screen.query_one("#operation", Static).content)
+            assert f"Hand over: the agent was given {told}" in shown
+
+
+@pytest.mark.parametrize("key", ["F", "A"])
+async def test_where_there_is_nothing_to_hand_over_the_key_says_why(key: str) -> None:
+    for scene, why in ((menu_scene(), "it has no pull request"), (proposed_scene(), "#212")):
+        async with stage(scene, size=(100, 30)) as on:
+            on.app.open_task(TASK)
+            await on.press(key)
+            assert not isinstance(on.app.screen, WayHomeScreen)
+            assert [call for call in on.commands.calls if call[0] == "operate"] == []
+            assert any(why in toast.message for toast in on.app._notifications)

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from foundry_tui.client.store import Store
 from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequest, PullRequestState, Review
 from foundry_tui.contract.records import ErrorKind, Operation, OperationKind, OperationState, OperationStep, TaskError
+from foundry_tui.contract.starts import StartedFrom
 from foundry_tui.contract.work import Work
 from tests.app.factories import NOW, SECOND
 from tests.app.task_scenes import TASK, a_session, a_task, store_with
@@ -64,6 +65,15 @@ def proposed_scene() -> Store:
     operation = an_operation(OperationState.DONE, result={"number": 212, "url": PULL.url}, finished_at=NOW)
     work = replace(WORK, behind=0, uncommitted=0, pushed=True)
     return store_with(a_task(work=work, pull_request=PULL, operations=(operation,)), a_session())
+
+
+def met_scene() -> Store:
+    """A check of the open pull request has failed, and reviewers have said something."""
+    checks = Checks(state=ChecksState.FAILING, passed=2, failed=2, names=("tests", "lint"))
+    pull = replace(PULL, checks=checks, review=Review.CHANGES_REQUESTED, comments=3)
+    start = StartedFrom(pull_request=212, title=PULL.title, url=PULL.url)
+    work = replace(WORK, behind=0, uncommitted=0, pushed=True)
+    return store_with(a_task(work=work, pull_request=pull, started_from=start), a_session())
 
 
 def merged_scene() -> Store:

@@ -20,6 +20,7 @@ ON_A_TASK = (
 ASKING = (
     *((command, "01a2", *(("x",) if command in ("prompt", "answer", "rename") else ())) for command in ON_A_TASK),
     ("comment", "01a2", "x.py:1", "why"),
+    ("hand-over", "01a2", "checks"),
     *(("path", "01a2"), ("diff", "01a2"), ("list",), ("hosts",), ("history",), ("status",), ("create", "x")),
     *(("create", "x", "--wait", "idle"), ("create", "x", "--follow"), ("backend", "status")),
 )
@@ -54,7 +55,8 @@ def test_a_backend_that_is_away_is_exit_6_and_says_where(shared: Cli, words: tup
 
 
 @pytest.mark.parametrize(
-    "command", [*ON_A_TASK, "comment", "path", "diff", "list", "hosts", "status", "create", *LOCAL, *BACKEND]
+    "command",
+    [*ON_A_TASK, "comment", "hand-over", "path", "diff", "list", "hosts", "status", "create", *LOCAL, *BACKEND],
 )
 def test_an_unknown_option_is_exit_2(shared: Cli, command: str) -> None:
     done = shared(*command.split(), "--no-such-option", code=2)
@@ -63,7 +65,8 @@ def test_an_unknown_option_is_exit_2(shared: Cli, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [*(each for each in ON_A_TASK if each != "history"), "comment", "path", "diff", "completion"]
+    "command",
+    [*(each for each in ON_A_TASK if each != "history"), "comment", "hand-over", "path", "diff", "completion"],
 )
 def test_a_missing_argument_is_exit_2(shared: Cli, command: str) -> None:
     assert "Missing argument" in shared(command, code=2).err

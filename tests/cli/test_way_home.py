@@ -84,3 +84,21 @@ def test_a_pull_request_is_waited_for(shared: Cli) -> None:
     shared("pr", task_id, code=0)
     for goal in ("checks", "merged"):
         assert shared("watch", task_id, "--for", goal, code=0).out.endswith("merged\n")
+
+
+def test_what_a_pull_request_met_with_is_handed_to_the_agent_once(shared: Cli) -> None:
+    remark = {"comment_id": "1", "author": "ada", "body": "why?", "at": 1, "path": "a.py", "line": 3}
+    pull = {"ms": 0, "checks": "failing", "logs": {"tests": "1 failed"}, "comments": [remark]}
+    shared.set_script({"tasks": [{"match": "met with", "pull_request": pull, "turn": {"ms": 0}}]})
+    task_id = shared.create("what it met with")["task_id"]
+    assert "no pull request yet" in shared("hand-over", task_id, "checks", code=1).err
+    shared("pr", task_id, code=0)
+    assert shared("hand-over", task_id, "checks", code=0).out == "the agent was given the log of tests\n"
+    again = shared("hand-over", task_id, "checks", "--wait", code=0).out
+    assert again == "the agent had the log of tests before: push what it did, and see what comes then\n"
+    assert shared("hand-over", task_id, "comments", "--wait", code=0).out == "the agent was given 1 comment\n"
+    assert "called lint" in shared("hand-over", task_id, "checks", "--check", "lint", "--wait", code=1).err
+    assert "--check" in shared("hand-over", task_id, "comments", "--check", "lint", code=2).err
+    said = shared("transcript", task_id, code=0).out
+    assert said.count("1 failed") == 1
+    assert said.count("> why?") == 1

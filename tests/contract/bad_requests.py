@@ -69,6 +69,19 @@ NO_BRANCH = st.builds(
     st.sampled_from(["-", "/", ".", "a..", "a b", "a~", "a^", "a:", "a?", "a*", "a[", "a\\", "a\x7f", "a@{", "a//"]),
     st.text(alphabet="abc", max_size=5),
 ) | st.sampled_from(["", "HEAD", "x.lock", "x.", "x/", "main", "main/sub"])
+NO_START_NUMBER: SearchStrategy[object] = st.one_of(
+    st.integers(max_value=0), st.integers(min_value=2**31), TEXT, st.floats(allow_nan=False, allow_infinity=False)
+).filter(lambda number: number not in range(1, 2**31))
+NO_START: SearchStrategy[object] = st.one_of(
+    st.just({}),
+    st.dictionaries(st.sampled_from(["branch", "issue"]), st.none()),
+    st.fixed_dictionaries({"branch": NO_TEXT | NO_BRANCH.filter(lambda name: not name.startswith("main"))}),
+    st.fixed_dictionaries({"pull_request": NO_START_NUMBER}),
+    st.fixed_dictionaries({"issue": NO_START_NUMBER}),
+    st.fixed_dictionaries({"issue": st.just(1), "pull_request": st.just(2)}),
+    st.fixed_dictionaries({"branch": st.just("main"), "issue": st.just(2)}),
+    st.fixed_dictionaries({"tag": TEXT}),
+)
 NO_TITLE = BLANK | st.text(min_size=201, max_size=210)
 NO_NAME = BLANK | st.text(min_size=65, max_size=80) | st.sampled_from(["a\nb", "a\x00b", "\u2028x\u2029"])
 NO_REPOSITORY = st.one_of(
@@ -118,6 +131,7 @@ def _routes(known: Known) -> list[Route]:
         "agent": NO_TEXT | NO_NAME,
         "provider": NO_TEXT | TEXT.filter(lambda name: name not in ("demo", "local")),
         "session_id": NO_TEXT | NO_ID,
+        "from": NO_TEXT | TEXT | NO_START,
         "trust": NO_SWITCH,
     }
     release: dict[str, SearchStrategy[object]] = {"force": NO_SWITCH, "delete_branch": NO_SWITCH}

@@ -18,7 +18,9 @@ TASK_SUMMARY = _fields(
 )
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
 PULL_REQUEST = _fields("number url title state checks review mergeable comments at")
-TASK_DETAIL = TASK_SUMMARY | {"base_branch", "sandbox", "stages", "permissions", "leftovers", "operations", "history"}
+TASK_DETAIL = TASK_SUMMARY | _fields(
+    "base_branch started_from sandbox stages permissions leftovers operations history"
+)  # fmt: skip
 ASK = _fields("permission_id session_id kind title text whole options at")
 ACTIVITY = _fields("kind text at")
 OPERATION = _fields("operation_id task_id kind request state steps result error at finished_at revision")

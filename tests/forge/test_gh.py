@@ -7,10 +7,13 @@ from dataclasses import replace as proposed
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.forge import ForgeError, ForgeLimitedError, Proposal
 from backend_stub.forge import gh
+from backend_stub.forge.check_logs import end_of_log
 from backend_stub.forge.gh import GitHubCli, checks_of
 from foundry_tui.contract.pull_request import Checks, ChecksState, PullRequestState
 from foundry_tui.contract.replace import replace
@@ -218,7 +221,7 @@ async def test_what_cannot_be_proposed_is_said(hub: GitHub, repo: Repo, tmp_path
         await forge.propose(REMOTE.replace("widgets", "nothing"), PROPOSAL)
     with pytest.raises(ForgeError, match="no repository of GitHub"):
         await forge.expect_usable(str(tmp_path))
-    with pytest.raises(ForgeError, match="has this pull request of acme/widgets no more"):
+    with pytest.raises(ForgeError, match=r"acme/widgets on \S+ has no pull request #"):
         await forge.look(REMOTE, 7)
     with pytest.raises(ForgeError, match="no branch of the base's name"):
         await forge.propose(REMOTE, proposed(PROPOSAL, base="gone"))
@@ -270,3 +273,54 @@ async def test_the_operation_commits_pushes_and_opens_and_a_second_time_only_ref
             repo.pulls[1].check("build", "SUCCESS")
             seen = await provider.way_home.pull_request(world.call(held))
             assert seen is not None and seen.checks.state is ChecksState.PASSING
+
+
+async def test_where_a_pull_request_comes_from_and_what_an_issue_says(hub: GitHub, repo: Repo) -> None:
+    forge = forge_of(hub)
+    number = (await forge.propose(REMOTE, PROPOSAL)).number
+    head = await forge.head(REMOTE, number)
+    assert (head.branch, head.base, head.fork, head.pull_request.number) == ("feat", "main", None, number)
+    repo.pulls[number].fork = "eve"
+    assert (await forge.head(REMOTE, number)).fork == "eve"
+    told = await forge.issue(REMOTE, repo.issue("Slow ü", "Very\n\nslow").number)
+    assert (told.title, told.text) == ("Slow ü", "Very\n\nslow")
+    assert told.url.endswith("/acme/widgets/issues/2")
+    with pytest.raises(ForgeError, match="#1 of acme/widgets is a pull request"):
+        await forge.issue(REMOTE, number)
+    with pytest.raises(ForgeError, match="has no issue #77"):
+        await forge.issue(REMOTE, 77)
+    assert not hub.unknown
+
+
+async def test_a_failed_check_s_log_ends_with_its_error_and_is_bounded(hub: GitHub, repo: Repo) -> None:
+    forge = forge_of(hub)
+    number = (await forge.propose(REMOTE, PROPOSAL)).number
+    pull = repo.pulls[number]
+    stamp = "2026-11-29T12:31:35.1234567Z "
+    lines = [*(f"{stamp}line {count}" for count in range(200_000)), f"{stamp}\x1b[31mE   assert 1 == 2\x1b[0m"]
+    lines += [f"{stamp}##[error]Process completed with exit code 1.", f"{stamp}Post job cleanup."]
+    pull.check("tests", "FAILURE", log="\r\n".join(lines))
+    pull.check("build", "SUCCESS", log="fine")
+    pull.check("old", "ERROR", "StatusContext")
+    pull.check("gone", "FAILURE", log="")
+    tests, old, gone = await forge.failed_checks(REMOTE, number, (), 5, 1_000)
+    assert tests.log.endswith("line 199999\nE   assert 1 == 2\n##[error]Process completed with exit code 1.")
+    assert (tests.name, tests.cut, len(tests.log) <= 1_000) == ("tests", True, True)
+    assert tests.log.startswith("line ")
+    assert (old.name, old.log, gone.name, gone.log) == ("old", "", "gone", "")
+    assert "/actions/runs/" in tests.url
+    (named,) = await forge.failed_checks(REMOTE, number, ("tests",), 0, 1_000)
+    assert (named.name, named.log) == ("tests", "")
+    hub.fail(500, match="/logs")
+    with pytest.raises(ForgeError, match="cannot be reached"):
+        await forge.failed_checks(REMOTE, number, ("tests",), 5, 1_000)
+    hub.fail(times=0)
+    assert not hub.unknown
+
+
+@given(st.text(alphabet="ab\n\r\x1b[31m`#é\u2028", max_size=200), st.integers(1, 50))
+def test_the_end_of_any_log_is_short_and_harmless(log: str, most: int) -> None:
+    text, cut = end_of_log(log, most)
+    assert len(text) <= most
+    assert not any(char in text for char in "\x1b\r")
+    assert cut or text == end_of_log(log, 10_000)[0]

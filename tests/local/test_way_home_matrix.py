@@ -5,7 +5,7 @@ that nothing else changes, and that it works once the cause is gone. Each cell o
 import re
 import socketserver
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from backend_stub.domain.errors import CallError
-from backend_stub.domain.forge import Proposal
+from backend_stub.domain.forge import FailedCheck, Head, Issue, Proposal
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from backend_stub.providers.local.way_home import place
 from backend_stub.wiring import local_provider
@@ -67,6 +67,20 @@ class AnyForge:
         raise NotImplementedError
 
     async def comments(self, remote: str, number: int) -> Sequence[Comment]:
+        return ()
+
+    async def find(self, remote: str, head: str) -> PullRequest | None:
+        return None
+
+    async def head(self, remote: str, number: int) -> Head:
+        raise NotImplementedError
+
+    async def issue(self, remote: str, number: int) -> Issue:
+        raise NotImplementedError
+
+    async def failed_checks(
+        self, remote: str, number: int, names: Collection[str], logs: int, most: int
+    ) -> Sequence[FailedCheck]:
         return ()
 
 

@@ -39,7 +39,7 @@ async def losses_of(record: Record, told: Told | None = None) -> Losses:
         common = await anyio.to_thread.run_sync(common_of, record)
         if common is None:
             return Losses()
-        return Losses(branch=record.branch, commits=await commits_lost(common, record.branch, told=told))
+        return Losses(branch=record.branch, commits=await _with_the_branch(record, common, told))
     here: list[str] = []
     folder, since = Path(record.worktree), record.ready_at or record.created_at * 1_000_000
     filled: dict[str, Path] = {}
@@ -55,7 +55,12 @@ async def losses_of(record: Record, told: Told | None = None) -> Losses:
         here += [f"{what}, in the submodule {_shown(name)}" for what in lost]
     common = record.common or str(Path(git_dir).parent.parent)
     here += await _on_no_branch(record, common, git_dir, told)
-    return Losses(tuple(here), record.branch, await commits_lost(common, record.branch, told=told))
+    return Losses(tuple(here), record.branch, await _with_the_branch(record, common, told))
+
+
+async def _with_the_branch(record: Record, common: str, told: Told | None) -> int:
+    """Commits that are lost with the branch; a branch that was not made for the task is never deleted with it."""
+    return await commits_lost(common, record.branch, told=told) if record.own_branch else 0
 
 
 async def _files_lost(folder: Path, variables: dict[str, str], since: int, told: Told | None) -> list[str]:

@@ -5,7 +5,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,13 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import wall_clock
-from backend_stub.domain.errors import CallError, GitError, ProviderError
+from backend_stub.domain.errors import CallError, ProviderError
 from backend_stub.domain.forge import Forge
 from backend_stub.domain.provider import Existing, Release, SandboxMade
+from backend_stub.domain.start import Start
 from backend_stub.machine import privacy
 from backend_stub.providers.local.agents import LocalAgents
+from backend_stub.providers.local.branch_start import Plan
 from backend_stub.providers.local.changes import Changes
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.comparison import write_patch
@@ -30,15 +32,17 @@ from backend_stub.providers.local.copying import copy_files
 from backend_stub.providers.local.known_agents import look_for_agents
 from backend_stub.providers.local.losses import NAMED, losses_of
 from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.providers.local.remotes import fetch, main_remote, remote_branches
 from backend_stub.providers.local.rules import read_rules
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
+from backend_stub.providers.local.starting import Starts
 from backend_stub.providers.local.submodules import fill_submodules
 from backend_stub.providers.local.way_home import LocalWayHome
 from backend_stub.providers.local.work import work_of
-from backend_stub.providers.local.worktree import Plan, Worktrees, common_of, git_dir_of
+from backend_stub.providers.local.worktree import Worktrees, common_of, git_dir_of
 from backend_stub.repository.clones import Clones
-from backend_stub.repository.git import Command, Told, branches_near, branches_of_remote, run_git
+from backend_stub.repository.git import Command, Told, branches_near, run_git
 from backend_stub.repository.listing import files_of
 from backend_stub.repository.setup_files import SETUP, SetupFiles
 from backend_stub.repository.trust import Trust
@@ -50,6 +54,7 @@ from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import Repo, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.rules import Rule
+from foundry_tui.contract.starts import StartedFrom
 from foundry_tui.contract.work import Work
 
 logger = logging.getLogger(__name__)
@@ -73,6 +78,7 @@ class LocalProvider:
         self._trust = Trust(data_dir)
         self.changes = Changes(self._records)
         self.checkpoints = LocalCheckpoints(data_dir, self._records)
+        self._starts = Starts(self._clones, forge, self._patience)
         self.way_home = LocalWayHome(self._records, self.checkpoints, forge)
         self.agents = agents
         self.agents.files = self.changes
@@ -133,46 +139,19 @@ class LocalProvider:
         with _named_errors("the repository cannot be looked at"):
             folder = await anyio.to_thread.run_sync(self._clones.place, call.repo)
         if folder is None:
-            known = await self._remote_branches(call)
+            known = await remote_branches(call, _told(call), self._patience(call))
             return lambda names: anyio.to_thread.run_sync(near_branches, names, known)
         place = folder
-        await self._fetch(place, call)
+        await fetch(place, call, _told(call), self._patience(call))
         call.detail("comparing branches")
         return lambda names: branches_near(place, names, told=_told(call))
 
-    async def _fetch(self, folder: str, call: Call) -> None:
-        remotes = await run_git(folder, "remote", told=_told(call), bare=True)
-        if not remotes.text.strip():
-            return
-        call.detail("fetching")
-        try:
-            await run_git(
-                folder,
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--no-recurse-submodules",
-                "--no-write-fetch-head",
-                told=_told(call),
-                timeout=self._patience(call),
-                bare=True,
-            )
-        except GitError as error:
-            call.log(f"fetching failed, going on with what is known: {error.message}")
-
-    async def _remote_branches(self, call: Call) -> Collection[str]:
-        """The branches of a repository that is not cloned yet; none when its remote does not answer in time."""
-        if call.repo.remote is None:
-            return ()
-        call.detail("asking the remote")
-        try:
-            return await branches_of_remote(call.repo.remote, told=_told(call), timeout=self._patience(call))
-        except GitError as error:
-            call.log(f"asking the remote failed, going on without its branches: {error.message}")
-            return ()
-
     def _patience(self, call: Call) -> float:
         return min(self._settings.fetch_timeout, _seconds_left(call) / 2)
+
+    async def find_start(self, call: Call, start: StartedFrom) -> Start:
+        with _named_errors("the repository cannot be looked at"):
+            return await self._starts.find(call, start, _told(call))
 
     async def create_sandbox(self, call: Call) -> SandboxMade:
         with _named_errors("the sandbox cannot be made"):
@@ -185,12 +164,17 @@ class LocalProvider:
         repository = await self._folder(call)
         base = task.base_branch or call.repo.default_branch or await self._head(repository, call)
         call.detail(f"making a worktree of {call.repo.label}")
+        start = task.started_from
+        exists = start is not None and start.on_its_branch
         plan = Plan(
             task_id=task.task_id,
             repository=repository,
             branch=task.branch,
             base=base,
             cloned=call.repo.path is None,
+            exists=exists,
+            forward=start is not None and start.pull_request is not None,
+            remote=(await main_remote(repository, _told(call)) if exists else None) or "origin",
         )
         record, resumed = await self._worktrees.make(plan, _told(call))
         self._note(record)
@@ -301,8 +285,7 @@ class LocalProvider:
             if record.made is not Made.RELEASED:
                 await self._keep_patch(call, record)
             await self._remove(call, record, how)
-            if how.delete_branch:
-                await self._worktrees.delete_branch(record, _told(call), force=how.force)
+            await self._delete_branch(call, record, how)
             self._note(await self._worktrees.released(record))
         self.changes.forget(call.task.task_id)
 
@@ -322,8 +305,7 @@ class LocalProvider:
             if record is None:
                 return
             await self._remove(call, record, how)
-            if how.delete_branch:
-                await self._worktrees.delete_branch(record, _told(call), force=how.force)
+            await self._delete_branch(call, record, how)
             await anyio.to_thread.run_sync(self._records.forget, call.task.task_id)
             self._made_from.get(record.repository, {}).pop(record.task_id, None)
         self.changes.forget(call.task.task_id)
@@ -346,6 +328,12 @@ class LocalProvider:
         except BaseException:
             self.changes.watch(call.task.task_id)
             raise
+
+    async def _delete_branch(self, call: Call, record: Record, how: Release) -> None:
+        if how.delete_branch and record.own_branch:
+            await self._worktrees.delete_branch(record, _told(call), force=how.force)
+        elif how.delete_branch:
+            call.log(f"the branch {record.branch} is kept: it was there before the task")
 
     # From what is known
 

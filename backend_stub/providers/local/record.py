@@ -23,6 +23,8 @@ DIFF = "diff.json"
 PATCH = "changes.patch"
 COMPARING = "comparing"
 """The folder of what comparisons need while they last."""
+OPERATION = "operation"
+"""The folder of what an operation keeps, until the next one begins."""
 
 OPERATION = "operation"
 """The folder of what an operation keeps while it lasts."""
@@ -40,12 +42,14 @@ class Made(StrEnum):
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """What was made for a task. `base_commit` is where the branch began; the branch did not exist before.
+    """What was made for a task. `base_commit` is where the branch leaves its base. `own_branch`: the branch was made
+    for the task, at the commit `begun_at` ("": where it leaves its base); else it is somebody's who had it before.
 
     `repository` is the folder that the task was asked for, which may itself be a linked worktree and go away; `common`
     is the git folder that it shares with all others and that refs and worktrees live in, `git_dir` what git keeps of
     this worktree in there. `ready_at` is when the set-up had ended, by the file system's clock in nanoseconds: what was
     changed later is somebody's work. Records of earlier versions have none of these three.
+    `cloned`: the repository is a clone of ours.
     """
 
     task_id: str
@@ -59,6 +63,14 @@ class Record(Struct, frozen=True, kw_only=True):
     common: str = ""
     git_dir: str = ""
     ready_at: int = 0
+    begun_at: str = ""
+    own_branch: bool = True
+    cloned: bool = False
+
+    @property
+    def base_name(self) -> str:
+        """The branch that `base` is, here or at the remote `origin`; a commit as it is."""
+        return self.base.removeprefix("refs/heads/").removeprefix("refs/remotes/origin/")
 
 
 class Losses(Struct, frozen=True):

@@ -72,9 +72,11 @@ class _Git:
     async def upstream(self) -> str | None:
         """The remote's branch that this one is pushed to: the one configured, else the one of its name at origin."""
         configured = await self._text("rev-parse", "--symbolic-full-name", "@{upstream}", accept=(0, 128))
-        if configured.startswith("refs/remotes/"):
-            return configured
         branch = await self._text("symbolic-ref", "--quiet", "HEAD", accept=(0, 1))
+        # One that was made from the remote's base has that for its upstream, and is not pushed there.
+        base = f"/{self._record.base_name}"
+        if configured.startswith("refs/remotes/") and (branch.endswith(base) or not configured.endswith(base)):
+            return configured
         same = _REMOTE + branch.removeprefix(_HEADS)
         return same if branch.startswith(_HEADS) and await self._commit(same) else None
 

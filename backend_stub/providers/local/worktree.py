@@ -5,7 +5,6 @@ import shutil
 import stat
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -13,26 +12,14 @@ import anyio.to_thread
 import msgspec
 
 from backend_stub.domain.errors import GitError, ProviderError
+from backend_stub.providers.local.branch_start import HEADS, Plan, beginning_of
 from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.repository.checkouts import LISTING, commit_of, expect_free, worktrees_of
 from backend_stub.repository.files import TABLE_HEAD, inside_of, mode_of, read_text, symbolic_ref
 from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
 from backend_stub.repository.location import NotARepositoryError, find_folders, is_text
 
 COUNT_LIMIT = 60.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be made: a worktree of `repository` (a folder) on the new `branch`, from `base`.
-
-    A `cloned` repository is ours: what it has of a branch that the remote has too may be old.
-    """
-
-    task_id: str
-    repository: str
-    branch: str
-    base: str
-    cloned: bool
 
 
 class Worktrees:
@@ -110,7 +97,7 @@ class Worktrees:
         branch = await self._branch(record, git_dir, told)
         if branch is not None and not is_text(branch):
             return branch.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        if branch not in (None, record.branch) and not await self._commit(common, f"refs/heads/{record.branch}", told):
+        if branch not in (None, record.branch) and not await commit_of(common, HEADS + record.branch, told):
             renamed = msgspec.structs.replace(record, branch=branch, git_dir=git_dir)
             await anyio.to_thread.run_sync(self._records.save, renamed)
         return branch
@@ -169,7 +156,7 @@ class Worktrees:
                     environment={"GIT_DIR": git_dir},
                 )
                 return await self._mark(record, Made.MADE)
-            if await self._commit(common, f"refs/heads/{record.branch}", told) is None:
+            if await commit_of(common, HEADS + record.branch, told) is None:
                 raise ProviderError(
                     f"The worktree {path} of this task is gone, and so is its branch {record.branch}. Put the branch "
                     f"back (git branch {record.branch} COMMIT; `git reflog` may know it), then retry.",
@@ -198,16 +185,16 @@ class Worktrees:
             await self._discard(record, told, registered=entry is not None)
 
     async def delete_branch(self, record: Record, told: Told, *, force: bool) -> None:
-        """Delete the branch that was made for the task; one that is gone already is success.
+        """Delete the branch that was made for the task; one that is gone already, or was there before, is left alone.
 
         Raises `ProviderError` for a branch of that name that is another one by now, and for commits that no other
         branch has unless forced.
         """
         common = await anyio.to_thread.run_sync(common_of, record)
-        if common is None:
+        if common is None or not record.own_branch:
             return
         async with self._lock(common):
-            tip = await self._commit(common, f"refs/heads/{record.branch}", told)
+            tip = await commit_of(common, HEADS + record.branch, told)
             if tip is None:
                 return
             ours = await run_git(
@@ -241,27 +228,29 @@ class Worktrees:
             raise ProviderError(
                 f"{path} is there already and was not made for this task; move it away", retryable=False
             )
-        base, base_commit = await self._base(plan, common, told)
-        if await self._commit(common, f"refs/heads/{plan.branch}", told):
-            raise GitError(f"the branch {plan.branch} exists already; choose another", retryable=False)
+        begun = await beginning_of(plan, common, told)
         record = Record(
             task_id=plan.task_id,
             repository=plan.repository,
             worktree=str(path),
             branch=plan.branch,
-            base=base,
-            base_commit=base_commit,
+            base=begun.base,
+            base_commit=begun.base_commit,
             created_at=time.time_ns() // 1_000_000,
             common=common,
+            begun_at=begun.commit,
+            own_branch=begun.is_new,
+            cloned=plan.cloned,
         )
         await anyio.to_thread.run_sync(self._records.save, record)
-        return await self._add(record, told, new_branch=True)
+        return await self._add(record, told, new_branch=begun.is_new)
 
     async def _complete(self, record: Record, told: Told) -> Record:
         """Make what a killed or undone making left out. Before `made` nobody can have worked there."""
         common = await anyio.to_thread.run_sync(common_of, record) or record.repository
-        head = await self._commit(common, f"refs/heads/{record.branch}", told)
-        if record.made is Made.MAKING and head not in (None, record.base_commit):
+        head = await commit_of(common, HEADS + record.branch, told)
+        begun_at = record.begun_at or record.base_commit
+        if record.own_branch and record.made is Made.MAKING and head not in (None, begun_at):
             raise GitError(f"the branch {record.branch} was made by somebody else; choose another", retryable=False)
         await self._clear(record, told)
         return await self._add(record, told, new_branch=head is None)
@@ -292,8 +281,12 @@ class Worktrees:
         path = Path(record.worktree)
         await anyio.to_thread.run_sync(lambda: path.parent.mkdir(parents=True, exist_ok=True, mode=0o700))
         how = ("-b", record.branch, "--no-track") if new_branch else ()
-        start = record.base_commit if new_branch else record.branch
+        # The HEAD of a clone of ours names a branch, and nobody has that checked out.
+        how = ("--force", *how) if record.cloned else how
+        start = (record.begun_at or record.base_commit) if new_branch else record.branch
         common = await anyio.to_thread.run_sync(common_of, record) or record.repository
+        if record.cloned:
+            await expect_free(common, record.branch, told, but_for=record.repository)
         arguments = ("worktree", "add", *how, "--", str(path), start)
         await run_git(common, *arguments, told=told, timeout=TREE_TIMEOUT, bare=True)
         git_dir = await anyio.to_thread.run_sync(linked_git_dir, path)
@@ -313,46 +306,8 @@ class Worktrees:
     async def _entry(self, record: Record, told: Told) -> Sequence[str] | None:
         """What git has noted of this path among the repository's worktrees; None when it is not among them."""
         common = record.common or record.repository
-        listed = await run_git(common, "worktree", "list", "--porcelain", "-z", told=told, bare=True)
-        for entry in listed.text.split("\0\0"):
-            place, *notes = entry.split("\0")
-            if place == f"worktree {record.worktree}":
-                return notes
-        return None
-
-    async def _base(self, plan: Plan, common: str, told: Told) -> tuple[str, str]:
-        """What the task starts from, as it will be known from anywhere, and its commit.
-
-        A local branch, else the remote's, else any other name of a commit; in a clone the remote's comes first.
-        """
-        local, remote = f"refs/heads/{plan.base}", f"refs/remotes/origin/{plan.base}"
-        for name in (remote, local) if plan.cloned else (local, remote):
-            commit = await self._commit(common, name, told)
-            if commit:
-                return name if is_text(name) else commit, commit
-        # In the folder that was named, which has a HEAD of its own where it is a linked worktree.
-        commit = await self._commit(plan.repository, plan.base, told)
-        if commit:
-            return commit, commit
-        some = await run_git(common, "rev-list", "--max-count=1", "--all", told=told, bare=True)
-        if not some.text.strip():
-            raise GitError(f"{plan.repository} has no commit yet; make one first", retryable=False)
-        raise GitError(f"the base branch {plan.base} does not exist in {plan.repository}", retryable=False)
-
-    async def _commit(self, repository: str, name: str, told: Told) -> str | None:
-        """The commit of a name, if it has one."""
-        done = await run_git(
-            repository,
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            f"{name}^{{commit}}",
-            told=told,
-            accept=(0, 1),
-            bare=True,
-        )
-        return done.text.strip() or None if done.exit_code == 0 else None
+        listed = await run_git(common, *LISTING, told=told, bare=True)
+        return next((notes for place, notes in worktrees_of(listed.text) if place == record.worktree), None)
 
     def _lock(self, common: str) -> anyio.Lock:
         return self._locks.setdefault(common, anyio.Lock())

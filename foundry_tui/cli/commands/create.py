@@ -24,10 +24,14 @@ from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.questions import PolicyWord
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.starts import StartFrom, wrong_start
 from foundry_tui.contract.status import StageName, TaskStatus
 
 if TYPE_CHECKING:
     from foundry_tui.process.attached_files import Place
+
+NUMBER = click.IntRange(1, 2**31 - 1)
+"""The number of a pull request or an issue."""
 
 
 @click.command()
@@ -39,6 +43,9 @@ if TYPE_CHECKING:
 @click.option(
     "--base", "base_branch", metavar="BRANCH", help="Branch to start from; the repository's default if absent."
 )
+@click.option("--on", "on_branch", metavar="BRANCH", help="Work on this branch itself, which is there already.")
+@click.option("--pr", type=NUMBER, metavar="N", help="Go on with pull request N, on its own branch.")
+@click.option("--issue", type=NUMBER, metavar="N", help="Put issue N before the prompt, and have it closed in the end.")
 @click.option("--agent", help="Agent that does the work.")
 @click.option("--provider", help="Who makes the sandbox.")
 @click.option("--host", metavar="NAME", help="Host that the sandbox is made on; see: foundry hosts.")
@@ -70,6 +77,9 @@ def create(
     title: str | None,
     branch: str | None,
     base_branch: str | None,
+    on_branch: str | None,
+    pr: int | None,
+    issue: int | None,
     agent: str | None,
     provider: str | None,
     host: str | None,
@@ -97,14 +107,23 @@ def create(
     With --permissions reads, questions about reading in the sandbox are answered with allow once; with all, every
     question about permission is. Rules of the config that deny go before that; forms and pages are always asked.
 
+    With --on, --pr or --issue (one of them) it starts from what exists. A branch or a pull request is worked on itself,
+    and is never deleted with the task; a branch that a worktree has, your own checkout too, cannot be had. What is
+    found out of it later, that there is no such number for one, ends the stage ensure_name in error.
+
     \b
     Examples:
       foundry create "fix the login redirect"
+      foundry create "do what it says" --issue 12
+      foundry create "make the checks pass" --pr 34 --follow
       foundry create "tidy up the parser" --model opus --mode plan --option effort=high
       foundry create -F prompt.md --repo ~/src/shop --branch fix/login --follow
       foundry create "it looks like this: mend the header" --attach screenshot.png --attach server.log
       git diff | foundry create -F - --title "review my diff" --wait idle --timeout 10m --json
     """
+    start = _start(ctx, on_branch, pr, issue)
+    if wrong := wrong_start(start, branch=branch, base_branch=base_branch):
+        raise click.UsageError(_wrong_start(wrong[0][0], wrong[0][1], pr), ctx)
     named = {name: value for name, value in (("model", model), ("mode", mode)) if value is not None}
     for name, value in (*named.items(), *settings):
         check_text(ctx, f"the option {name}", f"{name}={value}")
@@ -121,6 +140,7 @@ def create(
         options={**named, **dict(settings)} or None,
         permissions=permissions,
         attachments=attached(files, _place(repository) if files else None),
+        from_=start,
         trust=trust,
         host=host,
     )
@@ -159,6 +179,24 @@ def create(
         following.say_question(last)
     following.explain(code, last, task.task_id, goal)
     ctx.exit(code)
+
+
+def _start(ctx: click.Context, branch: str | None, pr: int | None, issue: int | None) -> StartFrom | None:
+    given = {"--on": branch, "--pr": pr, "--issue": issue}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(named)} exclude each other: a task starts from one thing.", ctx)
+    if branch is not None:
+        check_text(ctx, "--on", branch)
+    return StartFrom(branch=branch, pull_request=pr, issue=issue) if named else None
+
+
+def _wrong_start(field: str, why: str, pr: int | None) -> str:
+    """Why the options do not go together, by their own names."""
+    if field == "from.branch":
+        return f"--on: {why}"
+    option = "--branch" if field == "branch" else "--base"
+    return f"{option} does not go with {'--on' if pr is None else '--pr'}. {why}"
 
 
 def _place(repository: str) -> "Place | None":

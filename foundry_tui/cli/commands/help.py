@@ -25,7 +25,7 @@ Calls
   ensure_name, create_sandbox, ensure_agent, create_session   the stages
   turn                              one prompt's work
   destroy_sandbox, release_sandbox  what kill and archive do
-  commit, update, push, pull_request, land, apply, undo   operations
+  commit, update, push, pull_request, land, apply, undo, hand_over   operations
 Settings of each call
   ms         how long it takes, in milliseconds
   fail       it fails with this message, after `ms`
@@ -49,8 +49,11 @@ Settings of a pull request
   review      none, required, approved or changes_requested
   state       draft, open, merged or closed;  mergeable  yes, no or unknown
   comments    a list of {"comment_id": …, "author": …, "body": …, "at": ms, "path": …, "line": …}
+  logs        what failed checks printed, by their names
+  title, branch, base   of one that a task starts from
 Beside `match`, or in `default`
   would_lose  a list of what archive and kill say would be lost
+  issue       {"title": …, "text": …} of an issue that a task starts from
   files       a list of the files that the sandbox has beside those that turns edit
   agent       what the agent offers in this task, in place of the script's `agent`
 `agent` says what the agent of every task offers, in the words of a session's state: {"options": [{"option_id": …,

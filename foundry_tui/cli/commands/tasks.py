@@ -42,6 +42,7 @@ from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import ENDED, TaskStatus
 from foundry_tui.view.questions import answers_of, lines_of
+from foundry_tui.view.starts import start_words
 from foundry_tui.view.way_home import operation_line, outcome_line, pull_request_line, work_line
 
 SHORT_ID = 8
@@ -281,6 +282,7 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
         ("repo", task.repo_label),
         ("branch", task.branch),
         ("base_branch", task.base_branch),
+        *((("from", start_words(task.started_from), task.started_from.url),) if task.started_from else ()),
         ("agent", task.agent),
         ("provider", task.provider),
         ("created_at", task.created_at),
@@ -348,6 +350,7 @@ def _card(task: TaskDetail, silent: Mapping[str, int], document: bytes) -> None:
         ("agent", f"{task.agent} ({task.provider})"),
         ("allowed", ALLOWED.get(task.permission_policy, "")),
         ("base", task.base_branch or ""),
+        ("from", start_words(task.started_from) if task.started_from else ""),
         ("created", clock_time(task.created_at)),
         ("sandbox", task.sandbox.cwd if task.sandbox else ""),
     ]

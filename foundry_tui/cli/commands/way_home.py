@@ -1,4 +1,4 @@
-"""Commands that bring a task's work home: commit, update, push, pr, land, apply. Each waits for its operation's end."""
+"""Commands that bring a task's work home: commit, update, push, pr and so on. Each waits for its operation's end."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -13,8 +13,9 @@ from foundry_tui.cli.problems import CommandError, NoTaskError
 from foundry_tui.cli.prompts import check_text
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.operations import Apply, Commit, Land, PullRequest, Push, StartOperation, Update
+from foundry_tui.contract.operations import Apply, Commit, HandOver, Land, PullRequest, Push, StartOperation, Update
 from foundry_tui.contract.records import Operation, OperationKind, OperationState
+from foundry_tui.view.way_home import outcome_of_giving
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -182,6 +183,40 @@ def apply(context: Context, task: str, wait: bool, timeout: float | None, as_jso
     operate(context, task, Apply(wait=wait), timeout, as_json=as_json)
 
 
+@click.command("hand-over")
+@task_argument
+@click.argument("what", type=click.Choice(("checks", "comments")))
+@click.option("--check", "checks", multiple=True, metavar="NAME", help="Only this failed check; again for more.")
+@_operation_options
+@click.pass_context
+@pass_context
+def hand_over(
+    context: Context,
+    ctx: click.Context,
+    task: str,
+    what: Literal["checks", "comments"],
+    checks: tuple[str, ...],
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Give the agent what the task's pull request met with, as its next prompt: checks, the ends of the logs of those
+    that failed; comments, what reviewers said about lines and is not resolved.
+
+    The same is not given twice: push what the agent did, and see what the checks say then.
+
+    \b
+    Examples:
+      foundry watch 0193a2b4 --for checks || foundry hand-over 0193a2b4 checks
+      foundry hand-over fix/login-redirect comments
+    """
+    if checks and what != "checks":
+        raise click.UsageError("--check is for checks: reviewers' comments are given together.", ctx)
+    for name in checks:
+        check_text(ctx, "--check", name)
+    operate(context, task, HandOver(what=what, checks=checks, wait=wait), timeout, as_json=as_json)
+
+
 def _check_text(ctx: click.Context, what: str, text: str | None) -> None:
     if text is not None:
         check_text(ctx, what, text)
@@ -229,6 +264,8 @@ def _outcome(operation: Operation) -> str:
     result = operation.result or {}
     if operation.kind is OperationKind.PUSH and "branch" in result:
         return f"{result.get('remote')}/{result['branch']} {result.get('sha')}"
+    if operation.kind is OperationKind.HAND_OVER:
+        return outcome_of_giving(operation)
     if _handed_over(operation):
         return "handed to the agent"
     known = (result.get(name) for name in ("url", "sha", "checkout", "checkpoint_id"))

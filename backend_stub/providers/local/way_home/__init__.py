@@ -8,6 +8,7 @@ import anyio.to_thread
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.forge import Forge
+from backend_stub.domain.hand_over import LOG_CHARACTERS, MOST_LOGS, NO_PULL_REQUEST, give_checks, give_comments
 from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
@@ -15,7 +16,7 @@ from backend_stub.providers.local.way_home import apply, commit, land, pull_requ
 from backend_stub.providers.local.way_home.checkout import settle
 from backend_stub.providers.local.way_home.place import Place
 from foundry_tui.contract.codec import convert
-from foundry_tui.contract.operations import Apply, PullRequest, StartOperation, Undo
+from foundry_tui.contract.operations import Apply, HandOver, PullRequest, StartOperation, Undo
 from foundry_tui.contract.pull_request import Comment
 from foundry_tui.contract.pull_request import PullRequest as Found
 from foundry_tui.contract.records import Operation, OperationKind, Repo, TaskDetail
@@ -35,6 +36,8 @@ class LocalWayHome:
         if isinstance(request, Undo) and not self._checkpoints.may_have(task.task_id, request.checkpoint_id):
             why = f"There is no checkpoint {request.checkpoint_id}" if request.checkpoint_id else undo.NONE
             return f"{why}: there is nothing to go back to."
+        if isinstance(request, HandOver) and task.pull_request is None:
+            return NO_PULL_REQUEST
         return None
 
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
@@ -69,6 +72,8 @@ class LocalWayHome:
                 return await apply.apply(place, progress)
             case OperationKind.UNDO:
                 return await undo.undo(place, call, self._checkpoints, progress, asked.get("checkpoint_id"))
+            case OperationKind.HAND_OVER:
+                return await self._hand_over(call, progress, convert({"kind": "hand_over", **asked}, HandOver))
             case _:
                 raise GitError(f"A worktree knows no {operation.kind}.", retryable=False)
 
@@ -95,6 +100,18 @@ class LocalWayHome:
     async def comments(self, call: Call) -> Sequence[Comment]:
         held = call.task.pull_request
         return () if held is None else await self._forge.comments(_repository_of(held), held.number)
+
+    async def _hand_over(self, call: Call, progress: Progress, asked: HandOver) -> Done:
+        held = call.task.pull_request
+        if held is None:
+            raise GitError(NO_PULL_REQUEST, retryable=False)
+        await progress.step("hand_over")
+        await progress.tell(f"{asked.what} of #{held.number}")
+        remote = _repository_of(held)
+        if asked.what == "comments":
+            return give_comments(held.number, await self._forge.comments(remote, held.number))
+        failed = await self._forge.failed_checks(remote, held.number, asked.checks, MOST_LOGS, LOG_CHARACTERS)
+        return give_checks(held.number, failed, asked.checks)
 
     async def _place(self, call: Call, operation: Operation) -> Place:
         record = await anyio.to_thread.run_sync(self._records.load, call.task.task_id)

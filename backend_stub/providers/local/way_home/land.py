@@ -12,6 +12,7 @@ from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.way_home import checkout as checkouts
 from backend_stub.providers.local.way_home.journal import Journal
 from backend_stub.providers.local.way_home.place import HEADS, Place, listed, refused
+from backend_stub.repository.checkouts import LISTING, checkout_in
 
 NEW, OLD = "new", "old"
 
@@ -19,7 +20,7 @@ NEW, OLD = "new", "old"
 async def land(place: Place, call: Call, progress: Progress, *, how: str, into: str | None, archive: bool) -> Done:
     """Raises `GitError`; then no branch and no checkout was touched."""
     await progress.step("check")
-    target = into or place.record.base.removeprefix(HEADS).removeprefix("refs/remotes/origin/")
+    target = into or place.record.base_name
     if NEW in progress.notes:
         await place.take_over()
         await place.free_refs(f"{HEADS}{target}")
@@ -126,12 +127,8 @@ async def _remove_apart(place: Place) -> None:
 
 async def _checkout_of(place: Place, target: str) -> Path | None:
     """The worktree, the person's own or another task's, that has the branch checked out."""
-    listing = await place.text("worktree", "list", "--porcelain", "-z")
-    for entry in listing.split("\0\0"):
-        fields = entry.split("\0")
-        if f"branch {HEADS}{target}" in fields and fields[0].startswith("worktree "):
-            return Path(fields[0].removeprefix("worktree "))
-    return None
+    found = checkout_in(await place.text(*LISTING), target)
+    return None if found is None else Path(found)
 
 
 async def _expect_clean(place: Place, target: str) -> None:

@@ -1,15 +1,17 @@
 """Commits what is to be committed, pushes, and opens a pull request, or refreshes the one that is open."""
 
+import re
+
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.forge import Forge, Proposal
 from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.way_home import commit, push
-from backend_stub.providers.local.way_home.place import HEADS, Place
+from backend_stub.providers.local.way_home.place import Place
 from foundry_tui.contract.operations import PullRequest
+from foundry_tui.contract.starts import StartedFrom
 
 PUSHING = "pushing"
-_ORIGIN = "refs/remotes/origin/"
 MOST_BODY = 20_000
 """Characters of a text that nobody has written for it."""
 
@@ -18,7 +20,7 @@ async def open_pull_request(place: Place, call: Call, progress: Progress, forge:
     """Raises `GitError` and `ForgeError`; what was committed and pushed by then stays, and is found the next time."""
     await progress.step("commit")
     branch = await place.branch()
-    base = place.record.base.removeprefix(HEADS).removeprefix(_ORIGIN)
+    base = place.record.base_name
     if branch == base:
         raise GitError(f"The task works on {base} itself: there is nothing to propose.", retryable=False)
     remote = await remote_of(place, branch)
@@ -30,6 +32,7 @@ async def open_pull_request(place: Place, call: Call, progress: Progress, forge:
     await progress.step("pull_request")
     title = request.title or call.task.title or call.task.prompt.strip().splitlines()[0][:72]
     body = request.body if request.body is not None else (await progress.last_words() or "").strip()[:MOST_BODY]
+    body = closing(body, call.task.started_from)
     given = {"title": request.title, "body": request.body}
     opened = await forge.propose(
         remote,
@@ -43,6 +46,13 @@ async def open_pull_request(place: Place, call: Call, progress: Progress, forge:
         ),
     )
     return Done(result={"number": opened.number, "url": opened.url}, pull_request=opened)
+
+
+def closing(body: str, start: StartedFrom | None) -> str:
+    """The text, which names the issue that the task started from, so that the forge closes it with the merge."""
+    if start is None or start.issue is None or re.search(rf"#{start.issue}(?!\d)", body):
+        return body
+    return f"{body}\n\nCloses #{start.issue}".lstrip("\n")
 
 
 async def remote_of(place: Place, branch: str) -> str:

@@ -34,7 +34,9 @@ async def upstream(place: Place, branch: str) -> tuple[str, str]:
     remote = await place.text("config", "--get", f"branch.{branch}.remote", accept=(0, 1))
     merge = await place.text("config", "--get", f"branch.{branch}.merge", accept=(0, 1))
     if remote in remotes and merge.startswith(HEADS):
-        return remote, merge.removeprefix(HEADS)
+        theirs = merge.removeprefix(HEADS)
+        # Made from the remote's base, a branch has that for its upstream; what is on it does not belong there yet.
+        return remote, branch if theirs == place.record.base_name else theirs
     known = [each for each in remotes if each]
     if "origin" in known or len(known) == 1:
         return ("origin" if "origin" in known else known[0]), branch

@@ -148,7 +148,7 @@ async def _base(place: Place) -> str | None:
 async def _fetched_base(place: Place, progress: Progress) -> str:
     """The ref to bring in, as the remote has it now."""
     base = place.record.base
-    name = base.removeprefix(HEADS).removeprefix(_ORIGIN)
+    name = place.record.base_name
     remotes = (await place.text("remote")).split("\n")
     if base.startswith("refs/") and "origin" in remotes:
         remote = f"{_ORIGIN}{name}"
