@@ -150,16 +150,16 @@ class Writer:
 
         No seq where the database is not the one that it was.
         """
-        if self._connection is not None:
+        while True:
+            if self._connection is None:
+                self._connection = await connect(self._address)
             try:
                 return await self._take(self._connection)
-            except psycopg.OperationalError:
+            except psycopg.Error:
                 if not self._connection.broken:
                     raise
-                # It was cut while nothing was done with it.
+                # It was cut before anything was done with it.
                 await self._hang_up()
-        self._connection = await connect(self._address)
-        return await self._take(self._connection)
 
     async def _take(self, connection: AsyncConnection) -> tuple[AsyncConnection, int | None, str]:
         cursor = await connection.execute(b"BEGIN;" + SQL["meta.take"], prepare=False)
@@ -187,9 +187,9 @@ class Writer:
             try:
                 waiting.result = await waiting.job(transaction)
                 await transaction.tables.settle()
-            except psycopg.OperationalError:
-                raise
-            except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
+            except Exception as refusal:
+                if connection.broken or isinstance(refusal, psycopg.OperationalError):
+                    raise
                 waiting.error = refusal
                 with suppress(psycopg.Error):
                     # After an error nothing is executed up to here.

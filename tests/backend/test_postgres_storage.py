@@ -1,0 +1,272 @@
+"""What PostgreSQL alone makes possible or difficult: several processes on one database, connections that are lost."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import psycopg
+import pytest
+from msgspec import structs
+
+from backend_stub import storage as engines
+from backend_stub.domain.errors import IdTakenError, StorageUnavailableError
+from backend_stub.domain.events import Committed
+from backend_stub.storage.postgres.migration import VERSION
+from backend_stub.storage.postgres.tables import SQL
+from backend_stub.storage.writing import OF_A_TASK
+from foundry_tui.contract.events import EventName, TopicKind
+from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.records import HistoryKind, Repo
+from tests.backend.engines import PATIENCE, Database, Postgres, lives
+from tests.backend.rows import first_change, item, next_change, permission, with_rows
+from tests.postgres import PostgresServer, name_of
+
+pytestmark = pytest.mark.anyio
+
+MANY = 60
+
+
+class Backends:
+    """Backends on one database, each with a folder of its own."""
+
+    def __init__(self, folder: Path, url: str, server: PostgresServer) -> None:
+        self.url = url
+        self.name = name_of(url)
+        self.server = server
+        self._folder = folder
+
+    def one(self, name: str) -> Database:
+        folder = self._folder / name
+        folder.mkdir(exist_ok=True)
+        return Database(Postgres(folder, self.url, self.server))
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        return self.server.execute(statement, self.name)
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        """Keep everybody from committing, as one does who commits."""
+        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
+            await connection.execute("BEGIN")
+            await connection.execute("SELECT seq FROM foundry.meta FOR UPDATE")
+            yield connection
+
+    async def waiting(self) -> int:
+        """The process of PostgreSQL that waits for whoever commits, once there is one."""
+        with anyio.fail_after(PATIENCE):
+            while True:
+                rows = self.server.execute(
+                    f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'"
+                )
+                if rows:
+                    return int(rows[0][0])
+                await anyio.sleep(0.01)
+
+
+@pytest.fixture
+def backends(tmp_path: Path, postgres_url: str, postgres: PostgresServer) -> Backends:
+    return Backends(tmp_path, postgres_url, postgres)
+
+
+def told(database: Database) -> list[tuple[int, EventName, bytes]]:
+    return [(event.seq, event.name, event.data(TopicKind.TASK)) for event in database.told]
+
+
+async def test_every_process_is_told_of_the_commits_of_all_each_once_and_in_one_order(backends: Backends) -> None:
+    several = [backends.one(name) for name in "abc"]
+    async with AsyncExitStack() as stack:
+        open_ = [await stack.enter_async_context(each.open()) for each in several]
+        await lives(open_[0])
+        async with anyio.create_task_group() as tasks:
+            for storage in open_:
+                for number in range(MANY):
+                    tasks.start_soon(storage.commit, first_change(uuid7()))
+                    tasks.start_soon(storage.put_repo, Repo(repo_id=f"r-{number}-{id(storage)}", label="s", path="/x"))
+        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+        for each in several:
+            await each.until_told(last)
+    assert [seq for seq, *_ in told(several[0])] == list(range(1, last + 1))
+    assert told(several[0]) == told(several[1]) == told(several[2])
+
+
+async def test_nothing_is_lost_when_the_listening_connection_or_a_notification_is(backends: Backends) -> None:
+    here, there = backends.one("here"), backends.one("there")
+    async with here.open() as writing, there.open():
+        cut = 0
+        for number in range(5):
+            await writing.commit(first_change(f"t-{number}"))
+            cut += len(
+                backends.server.execute(
+                    f"SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = '{backends.name}' "
+                    "AND (query LIKE 'LISTEN%' OR query LIKE '%FROM events%')"
+                )
+            )
+        assert cut
+        # As after a commit of which nobody was notified.
+        backends.execute(
+            "WITH next AS (UPDATE foundry.meta SET seq = seq + 1 RETURNING seq) "
+            "INSERT INTO foundry.events (seq, name, task_id, session_id, body) "
+            "SELECT seq, 'log', 't-0', '', '{}' FROM next"
+        )
+        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+        await here.until_told(last)
+        await there.until_told(last)
+    assert told(here) == told(there)
+    assert [seq for seq, *_ in told(here)] == list(range(1, last + 1))
+
+
+async def test_who_was_away_for_longer_than_the_log_is_kept_is_told_that_something_is_missing(
+    backends: Backends,
+) -> None:
+    gaps: list[Committed] = []
+    here, there = backends.one("here"), backends.one("there")
+    async with here.open() as writing, there.open() as following:
+        following.events.listen(lambda commit: gaps.append(commit) if commit.gap else None)
+        async with backends.lock() as lock:
+            # Whoever follows hears of both at once.
+            for _ in range(3):
+                await lock.execute(
+                    "WITH next AS (UPDATE foundry.meta SET seq = seq + 1 RETURNING seq) "
+                    "INSERT INTO foundry.events (seq, name, task_id, session_id, body) "
+                    "SELECT seq, 'log', 't', '', '{}' FROM next"
+                )
+            await lock.execute("DELETE FROM foundry.events WHERE seq < 3")
+            await lock.execute("COMMIT")
+        await writing.commit(first_change("t"))
+        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+        await there.until_told(last)
+    assert len(gaps) == 1
+    assert [event.seq for event in there.told] == list(range(3, last + 1))
+
+
+async def test_a_commit_whose_answer_is_lost_is_found_out_about(backends: Backends) -> None:
+    here = backends.one("here")
+    async with here.open() as storage:
+        await storage.commit(first_change("t"))
+        # The connection is cut as soon as it has committed: nobody hears of that.
+        backends.execute(
+            "CREATE FUNCTION foundry.cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"
+        )
+        backends.execute(
+            "CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON foundry.tasks DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION foundry.cut()"
+        )
+        with pytest.raises(StorageUnavailableError):
+            await storage.commit(first_change("u"))
+        backends.execute("DROP FUNCTION foundry.cut CASCADE")
+        assert await storage.load("u") is None
+        await storage.commit(first_change("u"))
+        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+        await here.until_told(last)
+    assert [event.seq for event in here.told] == list(range(1, last + 1))
+
+
+async def test_one_that_is_frozen_in_a_commit_is_not_waited_for_and_writes_nothing_later(backends: Backends) -> None:
+    async with backends.one("here").open() as storage, backends.lock() as frozen:
+        await frozen.execute("SET idle_in_transaction_session_timeout = '300ms'")
+        await frozen.execute("UPDATE foundry.meta SET seq = 100")
+        await storage.commit(first_change("t"))
+        with pytest.raises(psycopg.Error):
+            await frozen.execute("COMMIT")
+        assert backends.execute("SELECT seq < 100 FROM foundry.meta") == [(True,)]
+
+
+async def test_one_that_is_cut_while_it_waits_for_others_begins_again(backends: Backends) -> None:
+    async with backends.one("here").open() as storage, anyio.create_task_group() as tasks, backends.lock():
+        tasks.start_soon(storage.commit, first_change("t"))
+        for _ in range(2):
+            pid = await backends.waiting()
+            backends.server.execute(f"SELECT pg_terminate_backend({pid}, 1000)")
+        await backends.waiting()
+
+
+async def test_an_older_copy_in_its_place_is_not_taken_for_it(backends: Backends) -> None:
+    here = backends.one("here")
+    async with here.open() as storage:
+        await storage.commit(first_change("t"))
+        life = storage.events.database
+    copy = f"{backends.name}_copy"
+    backends.server.execute(f"CREATE DATABASE {copy} TEMPLATE {backends.name}")
+    async with here.open() as storage:
+        await storage.commit(first_change("u"))
+        backends.server.execute(f"DROP DATABASE {backends.name} WITH (FORCE)")
+        backends.server.execute(f"ALTER DATABASE {copy} RENAME TO {backends.name}")
+        with pytest.raises(StorageUnavailableError, match="restart this backend"):
+            await storage.commit(first_change("v"))
+    async with here.open() as storage:
+        assert storage.events.database != life
+        assert await storage.load("u") is None
+        await storage.commit(first_change("u"))
+
+
+async def test_several_that_start_at_once_make_the_tables_once(backends: Backends) -> None:
+    lives_: list[str] = []
+
+    async def start(name: str) -> None:
+        async with backends.one(name).open() as storage:
+            lives_.append(storage.events.database)
+
+    async with anyio.create_task_group() as tasks:
+        for name in "abcdef":
+            tasks.start_soon(start, name)
+    assert len(lives_) == 6
+    assert len(set(lives_)) == 1
+    assert backends.execute("SELECT version FROM foundry.schema_version") == [(VERSION,)]
+
+
+async def test_every_text_is_kept_as_it_came(backends: Backends) -> None:
+    odd = "a\0b\1c\u2028\U0001f600'%s%%\\"
+    async with backends.one("here").open() as storage:
+        change = with_rows("t")
+        change = replace(
+            change,
+            task=structs.replace(change.task, title=odd),
+            items=[item("s-t", 0, body=odd)],
+            permissions=[permission("t", "s-t", odd)],
+        )
+        await storage.commit(change)
+        state = await storage.load("t")
+        assert state is not None
+        assert state.task.title == odd
+        assert await storage.task_of_permission(odd) == "t"
+        for other in (odd.replace("\0", "\1" + "0"), odd.replace("\1", "\0")):
+            assert await storage.task_of_permission(other) is None
+        other_task = first_change("u")
+        with pytest.raises(IdTakenError):
+            await storage.commit(replace(other_task, permissions=[permission("u", "s-u", odd)]))
+
+
+async def test_numbers_of_64_bits_are_kept(backends: Backends) -> None:
+    big = 2**53 - 1
+    async with backends.one("here").open() as storage:
+        change = first_change("t")
+        change = replace(change, at=big, task=structs.replace(change.task, created_at=big))
+        await storage.commit(change)
+        backends.execute(f"UPDATE foundry.meta SET seq = {2**40}")
+        (event,) = await storage.commit(next_change(change, history=((HistoryKind.TASK_NAMED, {}),)))
+        assert event.seq > 2**40
+        task = await storage.task("t")
+        assert task is not None
+        assert task.created_at == big
+
+
+async def test_every_statement_is_one_that_the_database_understands_and_is_used(backends: Backends) -> None:
+    async with backends.one("here").open():
+        pass
+    with psycopg.connect(backends.url, autocommit=True) as connection:
+        connection.execute("SET search_path = foundry")
+        for name, statement in SQL.items():
+            numbered = re.sub(rb"%s", b"$1", statement)
+            for number in range(1, statement.count(b"%s") + 1):
+                numbered = re.sub(rb"\$1(?!\d)", b"$%d" % (number + 1000), numbered, count=1)
+            numbered = re.sub(rb"\$1(\d{3})", lambda found: b"$%d" % int(found[1]), numbered).replace(b"%%", b"%")
+            connection.execute(b"PREPARE %s AS %s" % (re.sub(r"\W", "_", name).encode(), numbered))
+    folder = Path(engines.__file__).parent
+    sources = "".join(path.read_text() for place in (folder, folder / "postgres") for path in place.glob("*.py"))
+    used = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', sources)) | {f"{table}.forget" for table in OF_A_TASK}
+    assert SQL.keys() - used == set()
