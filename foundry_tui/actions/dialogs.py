@@ -202,7 +202,13 @@ DIALOGS: Sequence[Action] = (
     Action("close_options", "escape,q,M", "close", "Close; what was set stays.", "Options", _O, footer=2),
     Action("send_form", "ctrl+s,ctrl+enter", "send", "Send what is filled in.", "Form", _F, footer=1),
     Action(
-        "next_field", "enter", "next", "To the next field; behind the last one it is sent.", "Form", _F, palette=False
+        "next_field",
+        "enter",
+        "next",
+        "Take the choice that one went to, and on to the next field; behind the last one it is sent.",
+        "Form",
+        _F,
+        palette=False,
     ),
     Action("decline_form", "ctrl+n", "decline", "Tell the agent that it is not filled in.", "Form", _F, footer=3),
     Action(

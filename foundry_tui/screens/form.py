@@ -167,6 +167,8 @@ class FormScreen(FoundryDialog[None]):
     def action_next_field(self) -> None:
         """To the next field; behind the last one it is sent."""
         widgets = [widget for _, widget in self._widgets()]
+        if isinstance(self.focused, ChoiceField):
+            self.focused.settle()
         if not widgets or self.focused is widgets[-1]:
             self.action_send_form()
         else:

@@ -44,6 +44,7 @@ class SessionActions:
             composer.stop_changing(keep=True)
         elif not composer.text:
             composer.start(prompt.text)
+            composer.focus()
             if any(each.kind is not AttachmentKind.FILE for each in prompt.attachments):
                 self._task.screen.notify("What was attached to it has to be attached again.")
         else:

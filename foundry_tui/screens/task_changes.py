@@ -41,6 +41,8 @@ class TaskChanges:
         """Whether somebody reads them, so that they are compared anew while the agent works, too."""
         self._state: tuple[str, TaskStatus, int, tuple[int, int]] | None = None
         """What the task was when its changes were asked for last."""
+        self._cut_off = False
+        """Whether they were not told as the backend was away."""
         self._is_asking = False
         self._again = False
         self.files: Sequence[FileDiff] | None = None
@@ -60,7 +62,8 @@ class TaskChanges:
         if isinstance(task, TaskDetail) and task.sandbox is None and task.status not in ENDED:
             self._state = None
             self._tell(None, NO_SANDBOX)
-        elif state != self._state:
+        elif state != self._state or (self._cut_off and self._task.freshness().is_live):
+            self._cut_off = False
             if self.files is None:
                 self._tell(None, "Looking for changes")
             self._state = state
@@ -100,6 +103,7 @@ class TaskChanges:
             self._tell(known.files, self._nothing)
         now = await self._diff(known.computed_at or 0) if known is not None else None
         if now is None:
+            self._cut_off = not self._task.freshness().is_live
             self._tell(self.files, "The changes could not be read.")
         elif now.computed_at is None:
             self._tell(None, "Changes are not known yet.")

@@ -127,8 +127,8 @@ def heading_of(asked: AnyQuestion | Ask) -> str:
 
 def text_of(asked: AnyQuestion) -> str:
     """What would be run or done, where that is more than the title says already."""
-    text = (asked.text or "").strip("\n")
-    return "" if text.strip() == heading_of(asked).strip() else text
+    text, heading = (asked.text or "").strip("\n"), heading_of(asked).strip()
+    return "" if text.strip() == heading else text.removeprefix(f"{heading}\n\n")
 
 
 def edits_first(asked: AnyQuestion) -> bool:

@@ -299,7 +299,10 @@ class Failure(Struct, frozen=True, kw_only=True):
 
 
 def failure(task: TaskSummary, log: Sequence[LogLine] = (), *, lines: int = 5) -> Failure | None:
-    """What stopped the task, what was tried, and the last `lines` lines of the stage's log; None if nothing did."""
+    """What stopped the task, what was tried, and the last `lines` lines of the stage's log; None if nothing did.
+
+    Turns before this one may have left lines too: of a turn's log it is the last line alone.
+    """
     error = task.error
     if task.status is not TaskStatus.ERROR or error is None:
         return None
@@ -315,7 +318,7 @@ def failure(task: TaskSummary, log: Sequence[LogLine] = (), *, lines: int = 5) -
         headline=headline,
         reason=error.message,
         tried=_tried(task, error),
-        log=tuple(told[-lines:]),
+        log=tuple(told[-(lines if stage else 1) :]),
         stage=stage,
     )
 

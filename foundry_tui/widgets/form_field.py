@@ -40,6 +40,7 @@ class ChoiceField(Drawn, can_focus=True):
         self._field = field
         self._choices: Sequence[FieldChoice] = SWITCH if field.type is FieldType.BOOLEAN else field.choices
         self._cursor = 0
+        self._moved = False
         self._places: list[int] = []
         self._taken: set[str] = set()
         self.start(value)
@@ -71,6 +72,7 @@ class ChoiceField(Drawn, can_focus=True):
         place = self._cursor + direction
         if 0 <= place < len(self._choices):
             self._cursor = place
+            self._moved = True
             self.refresh()
             self._show_cursor()
         elif direction < 0:
@@ -80,6 +82,7 @@ class ChoiceField(Drawn, can_focus=True):
 
     def action_take(self) -> None:
         """Take the choice under the cursor, or let it go."""
+        self._moved = False
         value = self._choices[self._cursor].value
         held = value in self._taken
         if self._field.type is FieldType.MULTISELECT:
@@ -88,6 +91,14 @@ class ChoiceField(Drawn, can_focus=True):
             self._taken = set() if held and not self._field.required else {value}
         self.refresh()
         self.post_message(self.Changed())
+
+    def settle(self) -> None:
+        """Take the choice that somebody went to and goes on from, or that has to be taken; of several none is meant."""
+        meant = self._moved or (self._field.required and not self._taken)
+        if meant and self._field.type is not FieldType.MULTISELECT:
+            self._moved = False
+            if self._choices[self._cursor].value not in self._taken:
+                self.action_take()
 
     def action_take_place(self, place: int) -> None:
         if place <= len(self._choices):

@@ -8,11 +8,14 @@ from textual.widgets import Input
 
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
+from foundry_tui.client.errors import UnreachableError
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
+from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.clock import FixedClock
+from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.task_list import TaskList
@@ -231,3 +234,23 @@ async def test_the_palette_starts_it_too_and_says_when_that_is_not_needed() -> N
         assert "Start backend  B" in text_of(on)
         assert "Not now: it has not gone away." in text_of(on)
     assert backend.starts == 0
+
+
+async def test_changes_that_could_not_be_read_are_read_once_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with stage(scenes.status_scene(TaskStatus.IDLE), size=(130, 40)) as on:
+
+        async def unheard(*asked: object) -> Diff:
+            raise UnreachableError("it is away")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(on.commands, "diff", unheard)
+            await become(on, AWAY)
+            on.app.open_task(TASK)
+            await on.press("d")
+            await on.pilot.pause()
+            assert "The changes could not be read." in text_of(on, ChangesView)
+        await become(on, LIVE)
+        await on.pilot.pause()
+        assert "No file was changed." in text_of(on, ChangesView)

@@ -48,6 +48,14 @@ async def test_a_form_is_checked_while_typing_kept_half_filled_and_sent() -> Non
         assert on.commands.drafts.get(form_draft_key("permission-1")) is not None, "it is kept until it is answered"
 
 
+async def test_enter_takes_the_choice_that_one_went_to_and_goes_on() -> None:
+    async with stage(scenes.form_scene(), size=(120, 40)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("1", *"v1.4", "enter", "down", "enter", "down", "enter")
+        assert "(x) major" in text_of(on).lower(), text_of(on)
+
+
 async def test_a_form_is_declined_and_closes_when_it_is_not_asked_any_more() -> None:
     async with stage(scenes.form_scene(), size=(60, 16)) as on:
         on.app.open_task(TASK)

@@ -161,6 +161,8 @@ async def test_taken_back_the_text_is_where_one_writes() -> None:
         await tell(on, "queued-2", PromptState.WITHDRAWN)
         assert waits(on) == ["◌ one queued"]
         assert "two" not in text_of(on, Transcript)
+        await on.press(*" and", "enter")
+        assert asked(on)[-1] == ("prompt", SESSION, "two and"), "the keys are those of a text, not of the task"
 
 
 async def test_taken_back_while_it_is_changed_it_is_a_text_of_ones_own() -> None:

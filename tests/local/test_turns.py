@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import signal
 from functools import partial
 from typing import Any
@@ -539,7 +540,8 @@ def asked_by_codex(command: str, always: list[str], reason: str = "") -> dict[st
     [
         ("git push", ["/bin/bash", "-lc", "git push"], "", "git push"),
         ("git push", ["/bin/bash", "-lc", "git push"], REASON, f"git push\n\n{REASON}"),
-        ("git push", ["git"], "", 'git push\n\nproposed_execpolicy_amendment: ["git"]'),
+        ("git push", ["git"], "", "git push"),
+        ("git push", ["git", "\n"], "", 'git push\n\nproposed_execpolicy_amendment: ["git","\\n"]'),
         # What the model says cannot pass for what the agent says of its answers, and hide something.
         (
             "git push",
@@ -553,7 +555,9 @@ async def test_a_question_has_nothing_that_its_options_say(
     world: LocalWorld, command: str, always: list[str], reason: str, text: str
 ) -> None:
     call = asked_by_codex(command, always, reason)
-    assert (await question_about(world, call)).text == text
+    words = shlex.join(always)
+    name = "Yes, and remember this" if "\n" in words else f"Yes, and also what starts with `{words}`"
+    assert (await question_about(world, call, name)).text == text
 
 
 @pytest.mark.parametrize(
@@ -570,12 +574,16 @@ async def test_a_command_that_is_a_title_is_the_command(world: LocalWorld, told:
     assert (await question_about(world, call)).text == text
 
 
-async def question_about(world: LocalWorld, call: dict[str, Any]) -> Question:
-    """What a person is asked about this tool call, in which `{cwd}` is the folder where the agent works."""
+async def question_about(world: LocalWorld, call: dict[str, Any], always: str = "Yes, always") -> Question:
+    """What a person is asked about this tool call, in which `{cwd}` is the folder where the agent works.
+
+    `always` is what its option is called that allows more than this.
+    """
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         assert task.sandbox is not None
-        ask = {"toolCall": {"toolCallId": "t", **call}, "options": [{"optionId": "y", "kind": "allow_once"}]}
+        options = [{"optionId": "y", "kind": "allow_once"}, {"optionId": "a", "kind": "allow_always", "name": always}]
+        ask = {"toolCall": {"toolCallId": "t", **call}, "options": options}
         request = json.dumps(ask).replace("{cwd}", task.sandbox.cwd)
         async with following(world, provider, task, f"request {request}\nsay done") as told:
             await told.until(lambda: told.questions)

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from foundry_tui.contract.records import (
+    ErrorKind,
     HistoryEvent,
     HistoryKind,
+    LogLine,
     Prompt,
     PromptState,
     SessionStatus,
@@ -94,6 +96,14 @@ def test_only_a_task_that_became_ready_says_how_long_that_took(state: StageState
     last = replace(task.stages[-1], state=state, finished_at=NOW)
     labels = [fact.label for fact in facts(replace(task, stages=(*task.stages[:-1], last)), NOW)]
     assert ("ready in" in labels) is (state is StageState.DONE)
+
+
+def test_of_a_failed_turn_the_last_line_is_told_and_not_those_of_turns_before() -> None:
+    error = make_error(kind=ErrorKind.AGENT, stage=None)
+    log = [LogLine(index=n, stage="turn", at=NOW, text=f"failure {n}") for n in range(3)]
+    found = failure(replace(make_detail(1, TaskStatus.ERROR), error=error), log)
+    assert found is not None
+    assert found.log == ("failure 2",)
 
 
 def test_nothing_failed_is_no_failure() -> None:

@@ -78,10 +78,13 @@ def question_of(message: Message, translation: Translation) -> Question:
     kind = call.kind or (known.kind if known else "other")
     value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
     texts = _without_what_is_known(texts, value, translation.cwd)
+    options = tuple(option for raw in request.options if (option := _readable(raw)) is not None)
     news = _news(value, called_with.paths, edits, call.tool_call_id, translation)
+    if isinstance(news, dict) and _is_said(news.get(ALWAYS), options):
+        del news[ALWAYS]
     return Question(
         title=translation.titled(call.title, kind) if call.title else known.title if known else UNTITLED,
-        options=tuple(option for raw in request.options if (option := _readable(raw)) is not None),
+        options=options,
         tool_kind=kind,
         text=_text(news, texts, edits) or None,
         edits=tuple(edits),
@@ -182,6 +185,12 @@ def _news(value: Any, paths: Sequence[str], edits: list[FileEdit], id_: str, tra
         )
 
     return {name: each for name, each in value.items() if not is_old(name, each)}
+
+
+def _is_said(pattern: object, options: Sequence[PermissionOption]) -> bool:
+    """Whether an option names the words that commands would begin with."""
+    words = command_of(pattern) if isinstance(pattern, list) else ""
+    return bool(words) and any(f"`{words}`" in option.name for option in options)
 
 
 def _is_diff(text: str, edits: list[FileEdit], known: Callable[[str], bool]) -> bool:
