@@ -80,8 +80,12 @@ def body_of(item: TranscriptItem) -> Body:
     return msgspec.json.encode(item.body).decode()
 
 
-def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: Mapping[str, Permission]) -> Entry:
-    """An item with what is known about it. `prompts` is by item_id (see `prompts_by_item`), `permissions` by id."""
+def entry_of(
+    item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: Mapping[str, Permission], *, cut: bool = False
+) -> Entry:
+    """An item with what is known about it. `prompts` is by item_id (see `prompts_by_item`), `permissions` by id; `cut`
+    as `is_cut` says.
+    """
     body = body_of(item)
     note, standing = "", Standing.DONE
     attachments: tuple[Attachment, ...] = ()
@@ -94,12 +98,27 @@ def entry_of(item: TranscriptItem, prompts: Mapping[str, Prompt], permissions: M
             note = body.answered_by
             standing = Standing.FAILED if note.startswith("denied") else standing
     elif isinstance(body, ToolCallBody):
-        standing = _OF_TOOL.get(body.status, Standing.DONE)
+        standing = Standing.STOPPED if cut else _OF_TOOL.get(body.status, Standing.DONE)
     fits = isinstance(body, str) is isinstance(item.body, str)
     kind = item.kind if fits or not item.kind.is_known else TranscriptKind.NOTICE
     return Entry(
         key=item.item_id, kind=kind, body=body, at=item.at, note=note, standing=standing, attachments=attachments
     )
+
+
+def is_cut(items: Sequence[TranscriptItem], place: int, prompts: Mapping[str, Prompt]) -> bool:
+    """Whether the item at this place is a tool call that was at work when its turn was stopped, or failed.
+
+    `prompts` is by item_id.
+    """
+    body = items[place].body
+    if not isinstance(body, dict) or _OF_TOOL.get(str(body.get("status"))) is not Standing.WAITING:
+        return False
+    before = (
+        prompts.get(items[at].item_id) for at in range(place - 1, -1, -1) if items[at].kind is TranscriptKind.PROMPT
+    )
+    turn = next((prompt for prompt in before if prompt is not None and not prompt.steer), None)
+    return turn is not None and turn.state is PromptState.FAILED
 
 
 def is_asked_below(entry: Entry) -> bool:

@@ -21,6 +21,7 @@ from foundry_tui.view.transcript import (
     estimated_height,
     first_difference,
     is_asked_below,
+    is_cut,
     prompts_by_item,
 )
 from foundry_tui.view.transcript_search import Match, Span, TranscriptSearch, occurrences
@@ -37,7 +38,7 @@ FOLDABLE = frozenset({TranscriptKind.TOOL_CALL, TranscriptKind.THOUGHT})
 MOST_NUMBERS = 9
 """Blocks of code that have a number at a time: one digit each."""
 
-_Mark = Prompt | Permission | None
+_Mark = Prompt | Permission | bool | None
 
 
 class Transcript(Lines):
@@ -260,31 +261,31 @@ class Transcript(Lines):
         key = self._key(item)
         record: TranscriptItem | Prompt
         if item < len(self._items):
-            said = record = self._items[item]
-            mark = self._mark(said)
+            record, mark = self._items[item], self._mark(item)
         else:
             record, mark = self._waiting[item - len(self._items)], None
         kept = self._drawn.get(key)
         if kept is not None and kept[0] is record and kept[1] is mark:
             return kept[2]
-        entry = self._entry(record)
+        if isinstance(record, Prompt):
+            entry = entry_of_prompt(record)
+        else:
+            entry = entry_of(record, self._prompts, self._permissions, cut=mark is True)
         strips = [] if is_asked_below(entry) else self._draw(entry, unfolded=self._unfolded ^ (key in self._others))
         # Setting a key that is there changes nothing.
         self._drawn.discard(key)
         self._drawn[key] = (record, mark, strips)
         return strips
 
-    def _mark(self, item: TranscriptItem) -> _Mark:
+    def _mark(self, place: int) -> _Mark:
+        item = self._items[place]
+        if item.kind is TranscriptKind.TOOL_CALL:
+            return is_cut(self._items, place, self._prompts)
         if item.kind is TranscriptKind.PROMPT:
             return self._prompts.get(item.item_id)
         if item.kind is TranscriptKind.PERMISSION and isinstance(item.body, dict):
             return self._permissions.get(str(item.body.get("permission_id")))
         return None
-
-    def _entry(self, record: TranscriptItem | Prompt) -> Entry:
-        if isinstance(record, Prompt):
-            return entry_of_prompt(record)
-        return entry_of(record, self._prompts, self._permissions)
 
     def _draw(self, entry: Entry, *, unfolded: bool) -> list[Strip]:
         key = (self.lines_width, self._palette())

@@ -239,7 +239,8 @@ class Drawer:
 
     def _tool(self, entry: Entry, body: ToolCallBody) -> list[list[Segment]]:
         palette, marks = self.palette, self._marks
-        state = _TOOL_WORDS.get(body.status, body.status)
+        stopped = entry.standing is Standing.STOPPED
+        state = "stopped" if stopped else _TOOL_WORDS.get(body.status, body.status)
         glyph, style = self._standing(entry, marks.active, palette.success)
         first, *others = (body.title.strip() or body.kind).split("\n", 1)
         head = Text.assemble((first, palette.text + Style(bold=True)))

@@ -8,8 +8,16 @@ from msgspec.structs import replace
 
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import EventName, Topic, TopicKind
-from foundry_tui.contract.records import FileDiff, HistoryEvent, HistoryKind, SessionStatus
-from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.records import (
+    ErrorKind,
+    FileDiff,
+    HistoryEvent,
+    HistoryKind,
+    PromptState,
+    SessionStatus,
+    TaskError,
+)
+from foundry_tui.contract.requests import Diff, SessionSnapshot
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.contract.work import Work
@@ -242,3 +250,26 @@ async def test_the_time_waited_for_an_answer_is_not_told_as_the_agents_work() ->
     task = scenes.a_task(TaskStatus.RUNNING, history=history)
     async with opened(scenes.store_with(task, scenes.a_session(SessionStatus.RUNNING))) as on:
         assert "The agent is working, 3m00s · waited 7m00s for you" in text_of(on, TurnLine)
+
+
+async def test_a_tool_call_that_was_at_work_when_its_turn_was_stopped_runs_no_more() -> None:
+    call = scenes.item(1, TranscriptKind.TOOL_CALL, {"title": "pytest -q", "status": "in_progress"})
+    prompt = scenes.a_session().prompts[0]
+    running = replace(
+        scenes.a_session(SessionStatus.RUNNING, prompts=(replace(prompt, state=PromptState.DELIVERED),)),
+        transcript=(scenes.item(0, TranscriptKind.PROMPT, scenes.PROMPT), call),
+    )
+    store = scenes.store_with(scenes.a_task(TaskStatus.RUNNING), running)
+    async with stage(store) as on:
+        on.app.open_task(TASK)
+        await on.quiet()
+        assert "running" in text_of(on, Transcript)
+        stopped = TaskError(kind=ErrorKind.CANCELLED, message="stopped", retryable=True, at=NOW)
+        prompts = (replace(prompt, state=PromptState.FAILED, error=stopped),)
+        session = replace(running, status=SessionStatus.READY, prompts=prompts, revision=running.revision + 1)
+        scenes.put_snapshot(
+            store, Topic(TopicKind.SESSION, SESSION), SessionSnapshot(**scenes.fields_of(session), seq=60)
+        )
+        await on.flush()
+        drawn = text_of(on, Transcript)
+        assert "pytest -q" in drawn and "running" not in drawn and drawn.count("stopped") == 2
