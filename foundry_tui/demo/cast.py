@@ -52,7 +52,12 @@ class Cast:
         self._shown: list[list[Segment]] = []
 
     def picture(self, at: float, strips: Sequence[Strip]) -> None:
-        """Write down what changed on the screen by this time, in seconds from the beginning."""
+        """Write down what changed on the screen by this time, in seconds from the beginning.
+
+        Nothing did where there are no strips: a screen that opens just then is not laid out yet.
+        """
+        if not strips:
+            return
         rows = [list(Segment.simplify(strip)) for strip in strips]
         begin = "" if self._shown else "\x1b[?25l\x1b[2J"
         pairs = enumerate(zip(self._shown or [[] for _ in rows], rows, strict=True), 1)

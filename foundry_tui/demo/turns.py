@@ -137,7 +137,7 @@ COUPON = turn(
 
 def dark_mode() -> dict[str, Any]:
     """A turn that says, edits and says again for most of a minute."""
-    parts = ("header", "forms", "tables", "charts", "dialogs", "footer")
+    parts = ("headers", "forms", "tables", "charts", "dialogs", "footers")
     steps: list[dict[str, Any]] = [{"plan": [f"Make the colours of the {part} variables" for part in parts], "ms": 1}]
     for number, part in enumerate(parts):
         old = f".{part} {{\n  color: #111;\n  background: #fff;\n}}\n"

@@ -20,6 +20,7 @@ def test_the_first_picture_is_whole_and_the_next_only_what_changed() -> None:
     cast = Cast(4, 2)
     cast.picture(0.0, rows("abcd", "efgh"))
     cast.picture(0.5, rows("abcd", "efgh"))
+    cast.picture(0.7, [])
     cast.picture(1.0, rows("abcd", "eXYh"))
     header, first, second = (json.loads(line) for line in str(cast).splitlines())
     assert (header["version"], header["width"], header["height"]) == (2, 4, 2)

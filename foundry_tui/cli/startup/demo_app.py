@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from foundry_tui.app.app import FoundryApp
+from foundry_tui.app.themes import DEFAULT
 from foundry_tui.cli.startup.app import loaded, options, run_beside
 from foundry_tui.cli.startup.lazy_client import LazyClient
 from foundry_tui.client.changes import Changes
@@ -99,7 +100,8 @@ def run_demo(world: World, settings: Settings, *, tour: bool = False, cast: Path
         # news of hundreds of tasks at once would hide the list
         chosen = replace(chosen, notifications=False)
     if cast is not None:
-        chosen = replace(chosen, ascii=False, bell=False, terminal_notifications=False)
+        # whatever the terminal and the settings of whoever records it
+        chosen = replace(chosen, theme=DEFAULT, ascii=False, bell=False, terminal_notifications=False, keymap={})
     code = run_beside(world.target, None, chosen, play, unseen=None if cast is None else (COLUMNS, ROWS))
     if trouble:
         raise trouble[0]
