@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 import pytest
 from msgspec.structs import replace
 
+from foundry_tui.client.errors import UnreachableError
 from foundry_tui.client.store import Store
-from foundry_tui.contract.events import EventName, Topic, TopicKind
+from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
 from foundry_tui.contract.records import (
     ErrorKind,
     FileDiff,
@@ -32,6 +33,7 @@ from foundry_tui.widgets.work import WorkColumn
 from tests.app import task_scenes as scenes
 from tests.app.factories import MINUTE, NOW, SECOND, make_task
 from tests.app.harness import Stage, make_store, stage
+from tests.app.list_scenes import AWAY
 from tests.app.looking import text_of
 from tests.app.task_scenes import SESSION, TASK
 
@@ -273,3 +275,27 @@ async def test_a_tool_call_that_was_at_work_when_its_turn_was_stopped_runs_no_mo
         await on.flush()
         drawn = text_of(on, Transcript)
         assert "pytest -q" in drawn and "running" not in drawn and drawn.count("stopped") == 2
+
+
+async def test_changes_that_a_cut_line_kept_from_being_read_are_read_once_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nobody(*_: object) -> Diff:
+        raise UnreachableError("cut")
+
+    store = scenes.status_scene(TaskStatus.IDLE)
+    async with stage(store) as on:
+        on.commands.diffs[TASK] = scenes.a_diff()
+        with monkeypatch.context() as cut:
+            cut.setattr(on.commands, "diff", nobody)
+            store.set_freshness(TASKS, AWAY)
+            on.app.open_task(TASK)
+            await on.quiet()
+            await on.app.workers.wait_for_complete()
+            await on.flush()
+            assert "shop/auth.py" not in text_of(on, WorkColumn)
+        store.set_freshness(TASKS, scenes.live())
+        await on.flush()
+        await on.app.workers.wait_for_complete()
+        await on.flush()
+        assert "shop/auth.py" in text_of(on, WorkColumn)
