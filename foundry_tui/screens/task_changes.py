@@ -39,14 +39,12 @@ class TaskChanges:
         """The base, the last prompt, or a checkpoint."""
         self.is_followed = False
         """Whether somebody reads them, so that they are compared anew while the agent works, too."""
-        self._state: tuple[str, TaskStatus, int, tuple[int, int], bool] | None = None
+        self._state: tuple[str, TaskStatus, int, tuple[int, int]] | None = None
         """What the task was when its changes were asked for last."""
         self._cut_off = False
         """Whether they were not told as the backend was away."""
         self._is_asking = False
         self._again = False
-        self._is_unread = False
-        """Whether they could not be read when they were asked for last."""
         self.files: Sequence[FileDiff] | None = None
         """The changed files; None while nobody knows."""
         self.note = ""
@@ -60,9 +58,7 @@ class TaskChanges:
         """Ask for the changes, unless they were asked for since the task became what it is."""
         if task is None:
             return
-        # What a line that was cut has kept from being read is asked for once it is back.
-        back = self._is_unread and self._task.store.freshness().is_live
-        state = (task.task_id, task.status, task.work.at if task.work is not None else 0, self._done_last, back)
+        state = (task.task_id, task.status, task.work.at if task.work is not None else 0, self._done_last)
         if isinstance(task, TaskDetail) and task.sandbox is None and task.status not in ENDED:
             self._state = None
             self._tell(None, NO_SANDBOX)
@@ -106,7 +102,6 @@ class TaskChanges:
         if known is not None and known.computed_at is not None:
             self._tell(known.files, self._nothing)
         now = await self._diff(known.computed_at or 0) if known is not None else None
-        self._is_unread = now is None
         if now is None:
             self._cut_off = not self._task.freshness().is_live
             self._tell(self.files, "The changes could not be read.")
