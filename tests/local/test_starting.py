@@ -13,6 +13,7 @@ from backend_stub.domain.provider import Release
 from backend_stub.domain.start import Start
 from backend_stub.providers.local import LocalProvider
 from backend_stub.providers.local.record import Records
+from backend_stub.providers.local.way_home.pull_request import closing
 from foundry_tui.contract.records import Repo, TaskDetail
 from foundry_tui.contract.starts import StartedFrom
 from tests.backend.process import BackendProcess
@@ -336,3 +337,20 @@ def test_what_cannot_be_started_from_fails_in_words_and_can_be_retried(
         else:
             backend.post(f"/v1/tasks/{task_id}/kill")
             backend.wait_task(task_id, "killed")
+
+
+@pytest.mark.parametrize(
+    ("body", "start", "whole"),
+    [
+        ("Done.", StartedFrom(issue=7), "Done.\n\nCloses #7"),
+        ("", StartedFrom(issue=7), "Closes #7"),
+        ("It fixes #7, and more.", StartedFrom(issue=7), "It fixes #7, and more."),
+        ("See #77.", StartedFrom(issue=7), "See #77.\n\nCloses #7"),
+        ("Done.", StartedFrom(pull_request=7), "Done."),
+        ("Done.", None, "Done."),
+    ],
+)
+def test_the_pull_request_closes_the_issue_that_the_task_started_from(
+    body: str, start: StartedFrom | None, whole: str
+) -> None:
+    assert closing(body, start) == whole
