@@ -288,13 +288,15 @@ async def test_changes_that_a_cut_line_kept_from_being_read_are_read_once_it_is_
         on.commands.diffs[TASK] = scenes.a_diff()
         with monkeypatch.context() as cut:
             cut.setattr(on.commands, "diff", nobody)
-            store.set_freshness(TASKS, AWAY)
+            for topic in (TASKS, Topic(TopicKind.TASK, TASK)):
+                store.set_freshness(topic, AWAY)
             on.app.open_task(TASK)
             await on.quiet()
             await on.app.workers.wait_for_complete()
             await on.flush()
             assert "shop/auth.py" not in text_of(on, WorkColumn)
-        store.set_freshness(TASKS, scenes.live())
+        for topic in (TASKS, Topic(TopicKind.TASK, TASK)):
+            store.set_freshness(topic, scenes.live())
         await on.flush()
         await on.app.workers.wait_for_complete()
         await on.flush()
