@@ -207,7 +207,7 @@ async def run_backend(
         organization = Organization(
             storage, providers, settings, runtime, clones, trust, agents, hosts, provisioning.wake
         )
-        commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, runtime)
+        commands = Commands(storage, actors, sessions, provisioning, release, providers, agents, hosts, runtime)
         operations.on_archived = commands.release
         for provider in providers.values():
             provider.agents.on_lost = sessions.lost

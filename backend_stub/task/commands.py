@@ -18,6 +18,7 @@ from backend_stub.domain.errors import (
     not_found,
     wrong_values,
 )
+from backend_stub.domain.hosts import Hosts
 from backend_stub.domain.names import check_name, check_title
 from backend_stub.domain.options import offered, why_not
 from backend_stub.domain.provider import Provider
@@ -92,6 +93,7 @@ class Commands:
         release: Releasing,
         providers: dict[str, Provider],
         agents: KnownAgents,
+        hosts: Hosts,
         runtime: Runtime,
     ) -> None:
         self._storage = storage
@@ -101,6 +103,7 @@ class Commands:
         self._release = release
         self._providers = providers
         self._agents = agents
+        self._hosts = hosts
         self._runtime = runtime
 
     async def task(self, task_id: str) -> TaskDetail:
@@ -163,10 +166,7 @@ class Commands:
         task = await self._state_of(actor)
         if task.status in ENDED | RELEASING:
             return await self.task(task_id)
-        provider = self._providers.get(task.provider)
-        would_lose = (
-            tuple(provider.would_lose(task, delete_branch=request.delete_branch)) if provider is not None else ()
-        )
+        would_lose = self._would_lose(task, delete_branch=request.delete_branch)
         if would_lose and not request.force:
             raise conflict(
                 f"This would lose {'; '.join(would_lose)}. Say force to do it all the same.", would_lose=would_lose
@@ -179,6 +179,14 @@ class Commands:
         await self._commit(task_id, end)
         self.release(await actor.state())
         return await self.task(task_id)
+
+    def _would_lose(self, task: TaskDetail, *, delete_branch: bool) -> tuple[str, ...]:
+        provider = self._providers.get(task.provider)
+        if provider is None:
+            return ()
+        if provider.bound and task.sandbox is not None and not self._hosts.has(task.host):
+            return (f"whatever is in its sandbox alone, which is on the host {task.host}, and that is away",)
+        return tuple(provider.would_lose(task, delete_branch=delete_branch))
 
     def release(self, state: TaskState) -> None:
         """The task's rows say that it is being released: end what goes on in it, and do so."""

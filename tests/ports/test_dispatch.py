@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from backend_stub.dispatch.embedded import EmbeddedDispatcher
+from backend_stub.dispatch.owned import OwnedDispatcher
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.dispatch import Dispatcher
 from tests.client.loop import simulate
@@ -19,7 +20,17 @@ def now() -> int:
     return round(anyio.current_time() * 1000)
 
 
-@pytest.fixture(params=[lambda: EmbeddedDispatcher(Runtime(now=now))], ids=["embedded"])
+async def everything(key: str) -> bool:
+    return True
+
+
+KINDS: dict[str, Make] = {
+    "embedded": lambda: EmbeddedDispatcher(Runtime(now=now)),
+    "owned": lambda: OwnedDispatcher(EmbeddedDispatcher(Runtime(now=now)), everything),
+}
+
+
+@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
 def make(request: pytest.FixtureRequest) -> Make:
     """Makes one of each kind that there is."""
     made: Make = request.param
@@ -227,5 +238,27 @@ def test_all_ends_with_it(make: Make) -> None:
             await queue.busy()
         await anyio.sleep(10)
         assert (work.begun, work.ended) == (["a"], [])
+
+    simulate(main)
+
+
+def test_what_is_another_hosts_is_not_run_here_whatever_woke_it() -> None:
+    async def main() -> None:
+        mine, work = {"a"}, Work(0.1)
+
+        async def is_mine(key: str) -> bool:
+            return key in mine
+
+        dispatcher = OwnedDispatcher(EmbeddedDispatcher(Runtime(now=now)), is_mine)
+        queue = dispatcher.queue("work", work.run)
+        async with serving(dispatcher):
+            queue.wake("a")
+            queue.wake("b")
+            await anyio.sleep(1)
+            assert work.begun == ["a"]
+            mine.add("b")
+            queue.wake("b")
+            await anyio.sleep(1)
+            assert work.begun == ["a", "b"]
 
     simulate(main)
