@@ -137,11 +137,16 @@ def _event(seq: int, name: str, task_id: str, session_id: str, body: bytes) -> E
 class Follower:
     """Reads on in the log whenever PostgreSQL says that there is something new, as long as it runs.
 
-    `changed_life` is called with what the database says of itself after each new connection: its name and seq.
+    `changed_life` is called with what the database says of itself after each new connection: its name and seq; and
+    with the seq that it must have at least.
     """
 
     def __init__(
-        self, address: Address, log: Log, changed_life: Callable[[str, int], bool], kept_seconds: float = KEPT_SECONDS
+        self,
+        address: Address,
+        log: Log,
+        changed_life: Callable[[str, int, int], bool],
+        kept_seconds: float = KEPT_SECONDS,
     ) -> None:
         self._address = address
         self._log = log
@@ -168,9 +173,11 @@ class Follower:
 
     async def _follow(self, connection: AsyncConnection) -> None:
         """Read on as often as there is something new; ends when what is there is not what was there before."""
+        # While that is asked, this process may commit more.
+        known = self._log.seq
         cursor = await connection.execute(SQL["meta.life"])
         row = await cursor.fetchone()
-        if row is None or self._changed_life(*row):
+        if row is None or self._changed_life(row[0], row[1], known):
             return
         while True:
             await self._read_on(connection)

@@ -122,9 +122,9 @@ class PostgresStorage(TableStorage):
                 "restart this backend"
             )
 
-    def _changed_life(self, database: str, seq: int) -> bool:
+    def _changed_life(self, database: str, seq: int, known: int) -> bool:
         """Whether what is connected to is not what was; then nothing that is known here is true of it."""
-        self._replaced = database != self.events.database or seq < self._log.seq
+        self._replaced = database != self.events.database or seq < known
         return self._replaced
 
 

@@ -119,11 +119,14 @@ class Writer:
             await self._hang_up()
             return f"the database {self._address.shown} was replaced by another one: restart this backend"
         try:
-            if not await self._is_latest(connection):
-                await connection.execute("ROLLBACK")
-                return "this host was thought lost: it goes on once it has looked what became of its tasks"
             async with connection.pipeline() as pipeline:
+                lease = self._fence()
+                # Whoever holds it is not taken for lost before the commit is over.
+                latest = None if lease is None else await connection.execute(SQL["hosts.is_latest"], lease)
                 events = await self._do(batch, connection, pipeline, seq)
+                if latest is not None and await latest.fetchone() is None:
+                    await connection.execute("ROLLBACK")
+                    return "this host was thought lost: it goes on once it has looked what became of its tasks"
                 if events:
                     own = Own(events, started)
                     self._log.expect(own)
@@ -168,13 +171,6 @@ class Writer:
         if row is None or row[0] != self._life or row[1] < self._log.seq:
             return connection, None, ""
         return connection, row[1], row[2]
-
-    async def _is_latest(self, connection: AsyncConnection) -> bool:
-        """Whether nobody has taken this host for lost; then nobody does before the commit is over."""
-        lease = self._fence()
-        if lease is None:
-            return True
-        return await (await connection.execute(SQL["hosts.is_latest"], lease, binary=True)).fetchone() is not None
 
     async def _do(
         self, batch: Sequence[_Waiting], connection: AsyncConnection, pipeline: AsyncPipeline, seq: int
