@@ -1,8 +1,8 @@
 """Puts the backend together. The only module that knows which storage, dispatcher, providers and agents there are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from backend_stub.dispatch.many_hosts import ManyHosts
 from backend_stub.dispatch.one_host import OneHost
 from backend_stub.dispatch.owned import OwnedDispatcher
 from backend_stub.domain.clock import Runtime
+from backend_stub.domain.database_url import is_postgres
 from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import (
     SettingError,
@@ -37,6 +38,7 @@ from backend_stub.forge.gh import GitHubCli
 from backend_stub.known_agents import KnownAgents
 from backend_stub.known_documents import KnownDocuments
 from backend_stub.known_files import FRESH_MS, KnownFiles
+from backend_stub.machine.data_folder import owned_folder
 from backend_stub.machine.host_identity import host_identity
 from backend_stub.offered_options import OfferedOptions
 from backend_stub.organization import Organization
@@ -50,7 +52,8 @@ from backend_stub.server.backend import Backend
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
-from backend_stub.storage.sqlite import open_storage
+from backend_stub.storage import sqlite
+from backend_stub.storage.copying import Side, TableDigest, copy
 from backend_stub.task.actor import Actors, TaskActor
 from backend_stub.task.calls import Calls
 from backend_stub.task.checkpoints import CheckpointQueries
@@ -116,20 +119,56 @@ class _Kept:
 async def _opened(folder: Path, database: str | None, runtime: Runtime) -> AsyncIterator[_Kept]:
     """The storage in this folder or database; closed at the end."""
     if database is None:
-        storage = open_storage(folder, runtime.now)
+        storage = sqlite.open_storage(folder, runtime.now)
         try:
             yield _Kept(storage)
         finally:
             await storage.close()
         return
-    try:
+    with _wanting_postgres():
         from backend_stub.storage import postgres
-    except ModuleNotFoundError as error:
+    async with postgres.open_shared(database, folder, runtime.now) as shared:
+        yield _Kept(shared.storage, shared.journal, shared.hosts)
+
+
+@contextmanager
+def _wanting_postgres() -> Iterator[None]:
+    """For the import of what speaks to PostgreSQL, which is an extra; raises `StartError`."""
+    try:
+        yield
+    except ImportError as error:
         raise StartError(
             f"a database in PostgreSQL needs {error.name}, which is not installed: pip install 'foundry-tui[postgres]'"
         ) from None
-    async with postgres.open_shared(database, folder, runtime.now) as shared:
-        yield _Kept(shared.storage, shared.journal, shared.hosts)
+
+
+async def copy_database(source: str, target: str) -> dict[str, TableDigest]:
+    """Copy all that is in one database into another, which must be empty; what each table holds then.
+
+    Either is a data folder or a URL. Raises `DatabaseUnusableError`, and `StartError` for a folder that is in use.
+    """
+    async with _side(source, make=False) as from_, _side(target, make=True) as to:
+        return await copy(from_, to)
+
+
+@asynccontextmanager
+async def _side(place: str, *, make: bool) -> AsyncIterator[Side]:
+    if is_postgres(place):
+        with _wanting_postgres():
+            from backend_stub.storage.postgres.side import open_side
+        async with open_side(place) as side:
+            yield side
+        return
+    with _folder_side(Path(place), make=make) as kept:
+        yield kept
+
+
+@contextmanager
+def _folder_side(path: Path, *, make: bool) -> Iterator[Side]:
+    if not make and not path.is_dir():
+        raise StartError(f"there is no folder {path}: name the data folder of a backend, or a postgresql:// URL")
+    with owned_folder(path) as folder, sqlite.open_side(folder.path, make=make) as side:
+        yield side
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.connection import Target
@@ -392,6 +392,19 @@ def _spawn(how: Plan) -> None:
         raise DaemonError(f"the backend could not be started: {words}", hint=_see(how)) from None
     # It is to outlive us: let go of it without the warning that a forgotten child gives.
     process.returncode = 0
+
+
+def copy(source: str, target: str, environ: Mapping[str, str] = os.environ) -> dict[str, dict[str, Any]]:
+    """Copy one database into another; the rows and the digest of each table. Raises `DaemonError`."""
+    # Not in the command line, which every user of the machine sees: either may have a password.
+    told = {**environ, "FOUNDRY_COPY_FROM": source, "FOUNDRY_COPY_TO": target}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "backend_stub.copying"], env=told, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise DaemonError(done.stderr.strip() or f"it ended with {done.returncode}")
+    tables: dict[str, dict[str, Any]] = json.loads(done.stdout)["tables"]
+    return tables
 
 
 def _first_line(handle: int, seconds: float) -> bytes | None:

@@ -152,3 +152,39 @@ def test_its_password_is_in_no_command_line_environment_or_log(
         assert PASSWORD not in said
         assert secret not in said
         stopped.kill()
+
+
+def test_a_whole_database_is_copied_there_and_back(
+    stopped: BackendProcess, postgres: PostgresServer, postgres_url: str
+) -> None:
+    backend = stopped.start()
+    tasks = [backend.create(f"task {number}") for number in range(3)]
+    for task in tasks:
+        backend.wait_task(task["task_id"], "idle")
+    used = backend.foundry("backend", "copy", str(backend.data), postgres_url)
+    assert (used.code, "in use" in used.err) == (1, True)
+    session_id = tasks[0]["sessions"][0]["session_id"]
+    paths = (f"/v1/tasks/{tasks[0]['task_id']}", f"/v1/sessions/{session_id}", "/v1/history", "/v1/repos")
+    before = [backend.get(path) for path in paths]
+    backend.stop()
+    there = backend.foundry("backend", "copy", "--json", str(backend.data), postgres_url)
+    assert there.code == 0, there.err
+    assert there.json["tables"]["tasks"]["rows"] == 3
+    again = backend.foundry("backend", "copy", str(backend.data), postgres_url)
+    assert (again.code, "not empty" in again.err) == (1, True)
+    with postgres.database() as second:
+        assert backend.foundry("backend", "copy", "--json", postgres_url, second).json == there.json
+    back = backend.folder / "back"
+    done = backend.foundry("backend", "copy", "--json", postgres_url, str(back))
+    assert done.json == there.json
+    backend.environ["FOUNDRY_DATABASE"] = postgres_url
+    backend.start()
+    assert [backend.get(path) for path in paths] == before
+    backend.wait_task(backend.create("one more")["task_id"], "idle")
+    backend.stop()
+    del backend.environ["FOUNDRY_DATABASE"]
+    (backend.data / "foundry.db").unlink()
+    (back / "foundry.db").rename(backend.data / "foundry.db")
+    backend.start()
+    assert [backend.get(path) for path in paths] == before
+    assert PASSWORD not in backend.foundry("backend", "copy", postgres.url("x", GUARDED, PASSWORD), "/dev/null/x").err

@@ -198,6 +198,32 @@ def status(context: Context, listen: str | None, as_json: bool) -> None:
         )
 
 
+@backend.command()
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@json_option
+@pass_context
+def copy(context: Context, source: str, target: str, as_json: bool) -> None:
+    """Copy a whole database into an empty one, and check it. Either is a data folder or a postgresql:// URL.
+
+    Stop the backends first: what they do meanwhile is not copied. Sandboxes stay where they are.
+
+    \b
+    Examples:
+      foundry backend copy ~/.local/share/foundry postgresql://foundry@db.example.org/foundry
+      foundry backend copy postgresql://foundry@db.example.org/foundry /tmp/copy
+    """
+    try:
+        tables = daemon.copy(source, target)
+    except daemon.DaemonError as error:
+        raise CommandError(error.message, hint=error.hint) from None
+    if as_json:
+        say_json({"tables": tables})
+        return
+    for name, table in tables.items():
+        say_row((name, table["rows"], table["digest"][:16]))
+
+
 def _print_facts(facts: dict[str, object]) -> None:
     for name, value in facts.items():
         if isinstance(value, dict):

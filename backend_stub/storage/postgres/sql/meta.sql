@@ -27,3 +27,8 @@ UPDATE meta SET ended = ended + ?;
 -- name: touch
 -- Writes what is there, to find out whether anything can be written.
 UPDATE meta SET seq = seq;
+
+-- name: columns
+-- Without those whose numbers are given out.
+SELECT column_name FROM information_schema.columns
+WHERE table_schema = ? AND table_name = ? AND is_identity = 'NO';
