@@ -35,7 +35,7 @@ LOCAL = (
     "config init",
     "agent list",
 )
-BACKEND = ("backend serve", "backend start", "backend stop", "backend status", "backend unit")
+BACKEND = ("backend serve", "backend start", "backend stop", "backend status", "backend unit", "backend copy")
 
 
 @pytest.fixture(scope="module")
