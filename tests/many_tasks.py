@@ -1,4 +1,4 @@
-"""A database with any number of ended tasks, written at once: each is a copy of one that has ended."""
+"""A database with many ended tasks, written at once: each is a copy of one that has ended, but for its history."""
 
 import re
 import sqlite3
@@ -9,7 +9,7 @@ from foundry_tui.contract.ids import uuid7
 
 MINUTE = 60_000
 _CREATED_AT = re.compile(rb'"created_at":\d+')
-_COPIED = ("tasks", "sessions", "prompts", "history")
+_COPIED = ("tasks", "sessions", "prompts")
 _IDS = ("task_id", "session_id", "prompt_id")
 
 
@@ -23,7 +23,6 @@ def multiply(database: Path, task_id: str, count: int) -> list[str]:
         rows = {table: _rows(connection, table, task_id) for table in _COPIED}
         (created_at,) = connection.execute("SELECT created_at FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
         held = connection.execute("SELECT repo_id, branch FROM branches WHERE task_id = ?", (task_id,)).fetchone()
-        (seq,) = connection.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'seq'").fetchone()
         ids = {str(row[name]) for row in rows["sessions"] + rows["prompts"] for name in _IDS if name in row} - {task_id}
         for number in range(2, count + 1):
             at = created_at - (number - 1) * MINUTE
@@ -31,12 +30,10 @@ def multiply(database: Path, task_id: str, count: int) -> list[str]:
             made.append(new[task_id])
             for table, copied in rows.items():
                 for row in copied:
-                    seq += table == "history"
-                    _write(connection, table, _copy(table, row, new, at, seq))
+                    _write(connection, table, _copy(table, row, new, at))
             if held is not None:
                 branch = (held[0], f"{held[1]}-{number}", new[task_id])
                 connection.execute("INSERT INTO branches (repo_id, branch, task_id) VALUES (?, ?, ?)", branch)
-        connection.execute("UPDATE meta SET value = CAST(? AS TEXT) WHERE key = 'seq'", (seq,))
         connection.execute("UPDATE meta SET value = CAST(value + ? AS TEXT) WHERE key = 'ended'", (len(made),))
     return made
 
@@ -54,18 +51,14 @@ def _rows(connection: sqlite3.Connection, table: str, task_id: str) -> list[Row]
     return [dict(zip(names, row, strict=True)) for row in found]
 
 
-def _copy(table: str, row: Row, new: dict[str, str], at: int, seq: int) -> Row:
+def _copy(table: str, row: Row, new: dict[str, str], at: int) -> Row:
     copy: Row = {}
     for name, value in row.items():
         if isinstance(value, bytes):
             for old, other in new.items():
                 value = value.replace(old.encode(), other.encode())
             value = _CREATED_AT.sub(b'"created_at":%d' % at, value)
-            if table == "history":
-                value = re.sub(rb'"seq":\d+', b'"seq":%d' % seq, value)
         copy[name] = new.get(value, value) if isinstance(value, str) else value
-    if table == "history":
-        copy["seq"] = seq
     if table == "prompts":
         del copy["number"]
     if table == "tasks":
