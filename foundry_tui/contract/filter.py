@@ -23,7 +23,7 @@ FUZZY_SCORE = 80.0
 """How alike, of 100, the best stretch of title, branch and repository must be to a word with slips."""
 
 TERM = re.compile(r'!?(?:[a-z]+:)?"[^"]*"?|\S+')
-_WORD_START = re.compile(r"\w+")
+_WORD_START = re.compile(r"\b\w")
 
 
 class Term(Struct, frozen=True):
@@ -79,7 +79,7 @@ def entry_of(task: TaskSummary, refused: bool = False) -> Entry:
     return Entry(
         text=f"{name} {task.prompt.lower()} {task.task_id}",
         name=name,
-        initials="".join(word[0] for word in _WORD_START.findall(f"{title} {branch}")),
+        initials="".join(_WORD_START.findall(f"{title} {branch}")),
         status=words,
         repo=repo,
         agent=task.agent.lower(),

@@ -20,6 +20,7 @@ from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.connection import Target
 from foundry_tui.client.foundry import Foundry
+from foundry_tui.contract.events import TASKS
 from tests.backend.process import BackendProcess
 from tests.bench.figure import Figure, against_floor, against_limit, fastest_half
 from tests.bench.first_content import foundry, homeless
@@ -118,17 +119,21 @@ async def _use_app(address: str) -> tuple[float, float, int]:
     store = client.store
     app = FoundryApp(store, client.commands, options=Options(bell=False, terminal_notifications=False))
     async with anyio.create_task_group() as group:
-        await group.start(client.run)
         async with app.run_test(size=(120, 40)) as pilot:
+            await group.start(client.run)
+            client.commands.hold(TASKS)
             with anyio.fail_after(60):
-                while not store.older:
+                while not store.tasks:
                     await anyio.sleep(0.02)
                 await pilot.pause(0.5)
+                # What is opened for the first time is loaded for the first time.
+                await pilot.press("slash", *"login", "escape", "G", "g", "g")
+                await pilot.pause(1)
                 with _watching_loop() as paging:
                     for _ in range(PAGES):
                         before = store.older
                         await pilot.press("G")
-                        while store.older == before:
+                        while store.older and store.older == before:
                             await anyio.sleep(0.01)
                 with _watching_loop() as filtering:
                     await pilot.press("slash", *"login pgae 99")
@@ -139,33 +144,36 @@ async def _use_app(address: str) -> tuple[float, float, int]:
 
 
 def run() -> list[Figure]:
-    figures = []
+    return list(_figures())
+
+
+def _figures() -> Iterator[Figure]:
     with holding(FEW) as few, holding(MANY) as many:
         started, started_few = _starts(many), _starts(few)
         name = f"backend with {MANY:,} tasks: until healthy, against {FEW:,}"
-        figures.append(against_floor(name, started, started_few, "ms", 1.5))
+        yield against_floor(name, started, started_few, "ms", 1.5)
         listed, listed_few = (_best(partial(backend.get, "/v1/tasks")) for backend in (many, few))
-        figures.append(against_floor(f"GET /v1/tasks with {MANY:,}, against {FEW:,}", listed, listed_few, "ms", 1.5))
+        yield against_floor(f"GET /v1/tasks with {MANY:,}, against {FEW:,}", listed, listed_few, "ms", 1.5)
         painted, painted_few = _painted(many), _painted(few)
-        figures.append(
-            against_floor(f"first row painted with {MANY:,}, against {FEW:,}", painted, painted_few, "ms", 3)
-        )
+        yield against_floor(f"first row painted with {MANY:,}, against {FEW:,}", painted, painted_few, "ms", 3)
         newest = many.get("/v1/tasks")["tasks"]
         oldest = min(newest, key=lambda task: int(task["created_at"]))["task_id"]
         page = _best(lambda: many.get("/v1/tasks", before=oldest, limit=250))
-        figures.append(Figure(name="a page of 250 older tasks", value=page, unit="ms"))
+        yield Figure(name="a page of 250 older tasks", value=page, unit="ms")
         rare = _best(lambda: many.get("/v1/tasks", filter="zzzzqq"), 3)
-        figures.append(Figure(name=f"a filter that finds nothing among {MANY:,}", value=rare, unit="ms"))
+        yield Figure(name=f"a filter that finds nothing among {MANY:,}", value=rare, unit="ms")
         quiet = _waited(many, lambda: time.sleep(rare / 1000))
         waited = _waited(many, lambda: many.get("/v1/tasks", filter="zzzzqq"))
         note = f"with nothing else to do {quiet:,.0f} ms"
-        figures.append(against_limit("the longest that another request waited behind it", waited, "ms", 100, note))
-        figures.append(against_limit("memory of the backend after that", memory_of(_pid(many)), "MiB", 90))
+        yield against_limit("the longest that another request waited behind it", waited, "ms", 100, note)
+        yield against_limit("memory of the backend after that", memory_of(_pid(many)), "MiB", 90)
         paging, filtering, held = anyio.run(_use_app, f"unix:{many.socket}")
-        note = f"CPU time; {held:,} tasks held"
-        figures.append(against_limit("the app reads on: longest hold of its loop", paging, "ms", 50, note))
-        figures.append(against_limit("the app filters: longest hold of its loop", filtering, "ms", 50, note))
-    return figures
+        paging_all, filtering_all, _ = anyio.run(_use_app, f"unix:{few.socket}")
+        note = f"CPU time, {held:,} tasks held; the same keys with nothing older: {{:,.0f}} ms"
+        yield against_limit("the app reads on: longest hold of its loop", paging, "ms", 50, note.format(paging_all))
+        yield against_limit(
+            "the app filters: longest hold of its loop", filtering, "ms", 50, note.format(filtering_all)
+        )
 
 
 def _pid(backend: BackendProcess) -> int:
