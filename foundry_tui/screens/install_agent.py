@@ -45,7 +45,7 @@ class InstallAgentScreen(ScrollActions, FoundryDialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="install-box"):
-            yield Static(self._missing.headline, id="heading", markup=False)
+            yield Static(id="heading", markup=False)
             yield Static(id="told", markup=False)
             yield OptionList(*(self._missing.names or (RUNNER,)), markup=False)
             yield Static(id="said", markup=False)
@@ -69,6 +69,8 @@ class InstallAgentScreen(ScrollActions, FoundryDialog[None]):
 
     def _show(self) -> None:
         enter = self.key_of("install_chosen")
+        heading = f"Installing {self._chosen or RUNNER}" if self._installing else self._missing.headline
+        self.query_one("#heading", Static).update(heading)
         if self._login is not None:
             self.query_one("#heading", Static).update(harmless(f"{self._login} is installed, and wants a login"))
             told = f"{enter} runs this in the terminal:\n"
@@ -113,6 +115,7 @@ class InstallAgentScreen(ScrollActions, FoundryDialog[None]):
             self._tell(f"it could not be started: {trouble.strerror or trouble}")
         finally:
             self._installing = False
+            self._show()
         if code != 0:
             self._tell(f"Nothing was installed (exit code {code}). {self.key_of('install_chosen')} tries it again.")
             choices = self.query_one(OptionList)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from textual.widgets import OptionList, TextArea
+from textual.widgets import OptionList, Static, TextArea
 
 from foundry_tui.contract.agents import HOW_TO_RUN_ONE, how_to_get
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
@@ -68,11 +68,13 @@ async def test_an_empty_list_says_that_no_agent_is_there_and_how_to_get_one() ->
 
 async def test_the_dialog_keeps_its_draft_while_an_agent_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[list[str]] = []
+    headings: list[str] = []
     codes = iter((1, 0))
 
     async def run(command: list[str], tell: Callable[[str], None]) -> int:
         said.append(command[-3:])
         tell("$ npm pack \x1b[8m")
+        headings.append(str(on.app.screen.query_one("#heading", Static).content))
         code = next(codes)
         if code == 0:
             on.commands.agents_told = agents(AgentState.READY)
@@ -95,6 +97,7 @@ async def test_the_dialog_keeps_its_draft_while_an_agent_is_installed(monkeypatc
         await on.app.workers.wait_for_complete()
         await on.quiet()
         assert said == [["agent", "install", "claude"]] * 2
+        assert headings == ["Installing claude"] * 2
         assert isinstance(on.app.screen, NewTaskScreen)
         assert on.app.screen.query_one(TextArea).text == "mend it"
         assert "No agent is installed" not in text_of(on)
