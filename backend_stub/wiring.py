@@ -49,6 +49,7 @@ from backend_stub.providers.local.record import Records
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
 from backend_stub.server.backend import Backend
+from backend_stub.server.far_readers import FarReaders
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
@@ -67,7 +68,6 @@ from backend_stub.task.release import Releasing
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.work import WorkFinder
-from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import TaskDetail
 
 FLUSH_AGAIN_SECONDS = 1.0
@@ -219,6 +219,7 @@ async def run_backend(
         dispatcher = OwnedDispatcher(embedded, many.is_mine) if many is not None else embedded
         actors = Actors(storage, runtime, flush_soon, may_write)
         services = Services(storage, actors, Calls(tasks), dispatcher, providers, settings, runtime)
+        far_readers = FarReaders(hosts, hub, tasks)
         work = WorkFinder(services)
         sessions = Sessions(services, tasks, work)
         provision = Provisioning(services, sessions)
@@ -236,7 +237,7 @@ async def run_backend(
 
         storage.events.listen(committed)
         operations = Operations(services, work, sessions.wake_all)
-        pull_requests = PullRequests(services, lambda task_id: hub.is_watched(Topic(TopicKind.TASK, task_id)))
+        pull_requests = PullRequests(services, far_readers.is_read)
         operations.on_ended = pull_requests.look_soon
         sessions.on_turn_over = operations.queue.wake
         sessions.options.on_offered = offered.learn
@@ -264,6 +265,7 @@ async def run_backend(
         if many is not None:
             many.on_homeless, many.on_return = placement.look_after, placement.come_back
             tasks.start_soon(many.run)
+            tasks.start_soon(far_readers.run)
         yield Backend(
             storage=storage,
             organization=organization,
@@ -277,6 +279,7 @@ async def run_backend(
             streams=Streams(storage.events, hub, runtime.now),
             hub=hub,
             hosts=hosts,
+            far_readers=far_readers,
             metrics=metrics,
             provisioning=provisioning,
             providers=providers,

@@ -12,6 +12,7 @@ from backend_stub.domain.storage import Storage
 from backend_stub.known_agents import KnownAgents
 from backend_stub.known_files import KnownFiles
 from backend_stub.organization import Organization
+from backend_stub.server.far_readers import FarReaders
 from backend_stub.server.hub import Hub
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.streams import Streams
@@ -47,6 +48,7 @@ class Backend:
     streams: Streams
     hub: Hub
     hosts: Hosts
+    far_readers: FarReaders
     metrics: Metrics
     provisioning: Queue
     providers: dict[str, Provider]

@@ -44,7 +44,7 @@ class HandingOver:
 
         async def handle(request: Request) -> Response:
             key = next(request.path_params[name] for name in _IDS if name in request.path_params)
-            host = None if _came_over(request) else await self._hosts.host_of(key)
+            host = None if came_over(request) else await self._hosts.host_of(key)
             if host is None or self._hosts.has(host):
                 return await handler(request)
             if not self._hosts.is_lost(host) and (answer := await self._ask(host, request)) is not None:
@@ -59,7 +59,7 @@ class HandingOver:
         """The handler, asked where the task is to be."""
 
         async def handle(request: Request) -> Response:
-            if _came_over(request):
+            if came_over(request):
                 return await handler(request)
             host = await self._chosen(await request.body())
             if host is None or self._hosts.has(host):
@@ -144,5 +144,6 @@ def answering(app: ASGIApp) -> Callable[[Asked], Awaitable[Answered]]:
     return answer
 
 
-def _came_over(request: Request) -> bool:
+def came_over(request: Request) -> bool:
+    """Whether another host asks it."""
     return HANDED_OVER in request.scope.get("state", {})

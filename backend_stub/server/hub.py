@@ -87,6 +87,10 @@ class Hub:
         """Whether a stream of this topic is open."""
         return topic in self._open
 
+    def topics(self) -> Sequence[Topic]:
+        """Those that have a stream open."""
+        return list(self._open)
+
     def subscribe(self, topic: Topic, cut: Callable[[], None] | None = None) -> Subscriber:
         """A new subscriber of what is published of the topic from now on."""
         subscriber = Subscriber(cut)

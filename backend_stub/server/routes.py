@@ -24,7 +24,7 @@ from backend_stub.domain.errors import (
 )
 from backend_stub.domain.events import Snapshot
 from backend_stub.server.backend import Backend
-from backend_stub.server.handing_over import HandingOver, answering
+from backend_stub.server.handing_over import HandingOver, answering, came_over
 from backend_stub.server.metrics import Metrics
 from backend_stub.server.patches import patch_answer
 from backend_stub.server.protocol import CUT, WHY
@@ -163,6 +163,9 @@ class Routes:
     async def task(self, request: Request) -> Response:
         task = await self._backend.commands.task(request.path_params["task_id"])
         self._backend.work.look(task.task_id)
+        if came_over(request):
+            self._backend.far_readers.read_elsewhere(task.task_id)
+            self._backend.pull_requests.look(task.task_id)
         return json_answer(task)
 
     async def patch_task(self, request: Request) -> Response:
@@ -368,6 +371,7 @@ class Routes:
         frames = await self._backend.streams.open(topic, request.headers.get("last-event-id"), cut)
         if topic.kind is TopicKind.TASK:
             self._backend.pull_requests.look(topic.id)
+            self._backend.far_readers.begin(topic.id)
         return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
     async def health(self, request: Request) -> Response:

@@ -94,3 +94,15 @@ def test_a_frozen_host_writes_nothing_that_its_successor_has_decided(two: Cluste
     for number in (0, 1):
         two.hosts[1 - number].wait_task(two.on(number, "after")["task_id"], "idle")
     assert two.twice() == []
+
+
+@pytest.mark.slow
+def test_a_pull_request_is_kept_true_for_who_reads_at_another_host(two: Cluster) -> None:
+    here, there = two.hosts
+    here.set_script({"default": {"pull_request": {"checks": "pending"}}})
+    task_id = two.on(0, "here")["task_id"]
+    there.wait_task(task_id, "idle")
+    there.post(f"/v1/tasks/{task_id}/operations", {"kind": "pull_request"})
+    there.wait_task(task_id, lambda task: bool(task.get("pull_request")))
+    here.set_script({"default": {"pull_request": {"checks": "passing"}}})
+    there.wait_task(task_id, lambda task: task["pull_request"]["checks"]["state"] == "passing")
