@@ -94,7 +94,7 @@ async def open_backend(
     `DatabaseUnusableError`.
     """
     identity = host_identity(folder, host, runtime.new_id)
-    async with _opened(folder, database, runtime) as kept:
+    async with _opened(folder, database, identity, runtime) as kept:
         try:
             providers = make_providers(folder, environ, settings, runtime, wrong_script, kept.journal)
         except OSError as error:
@@ -116,7 +116,7 @@ class _Kept:
 
 
 @asynccontextmanager
-async def _opened(folder: Path, database: str | None, runtime: Runtime) -> AsyncIterator[_Kept]:
+async def _opened(folder: Path, database: str | None, identity: HostIdentity, runtime: Runtime) -> AsyncIterator[_Kept]:
     """The storage in this folder or database; closed at the end."""
     if database is None:
         storage = sqlite.open_storage(folder, runtime.now)
@@ -127,7 +127,7 @@ async def _opened(folder: Path, database: str | None, runtime: Runtime) -> Async
         return
     with _wanting_postgres():
         from backend_stub.storage import postgres
-    async with postgres.open_shared(database, folder, runtime.now) as shared:
+    async with postgres.open_shared(database, folder, identity, runtime.now) as shared:
         yield _Kept(shared.storage, shared.journal, shared.hosts)
 
 

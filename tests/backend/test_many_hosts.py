@@ -96,6 +96,27 @@ def test_a_frozen_host_writes_nothing_that_its_successor_has_decided(two: Cluste
     assert two.twice() == []
 
 
+def test_a_host_that_stands_still_within_a_commit_keeps_the_others_from_theirs_for_seconds_at_most(
+    two: Cluster, postgres_url: str
+) -> None:
+    import psycopg
+
+    host_id = next(host["host_id"] for host in two.hosts[0].get("/v1/hosts")["hosts"] if host["name"] == "a")
+    with (
+        pytest.raises(psycopg.OperationalError),
+        psycopg.connect(postgres_url, application_name=f"foundry {host_id}") as held,
+        held.pipeline(),
+    ):
+        # As it stands in PostgreSQL while a pipeline waits for more: no time-out of an idle transaction counts.
+        held.execute("SELECT 1 FROM foundry.meta FOR UPDATE").fetchone()
+        held.execute("SELECT 1 FROM foundry.hosts WHERE host_id = %s FOR KEY SHARE", (host_id,)).fetchone()
+        two.freeze(0)
+        two.hosts[1].wait_task(two.on(1, "goes on")["task_id"], "idle")
+        held.execute("SELECT 1").fetchone()
+    two.thaw(0)
+    two.until(lambda: two.states(1) == {"a": "up", "b": "up"})
+
+
 @pytest.mark.slow
 def test_a_pull_request_is_kept_true_for_who_reads_at_another_host(two: Cluster) -> None:
     here, there = two.hosts

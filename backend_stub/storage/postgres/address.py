@@ -15,7 +15,6 @@ _KEPT_ALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
     "connect_timeout": CONNECT_SECONDS,
-    "application_name": "foundry",
 }
 """A machine that is gone without a word is noticed within seconds."""
 
@@ -29,8 +28,11 @@ class Address:
     password: str | None
 
 
-def parse_address(url: str) -> Address:
-    """The address that a URL names, with all that it leaves open as libpq has it; raises `DatabaseUnusableError`."""
+def parse_address(url: str, application: str = "foundry") -> Address:
+    """The address that a URL names, with all that it leaves open as libpq has it; raises `DatabaseUnusableError`.
+
+    `application` is what the server shows of connections to it.
+    """
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error:
@@ -40,7 +42,8 @@ def parse_address(url: str) -> Address:
             "password are written as %40 and %2F"
         ) from None
     several = "," in str(given.get("host", ""))
-    parameters = {**_KEPT_ALIVE, **({"target_session_attrs": "read-write"} if several else {}), **given}
+    where = {"target_session_attrs": "read-write"} if several else {}
+    parameters = {**_KEPT_ALIVE, **where, **given, "application_name": application}
     password = given.get("password")
     return Address(parameters, _shown(given), None if password is None else str(password))
 

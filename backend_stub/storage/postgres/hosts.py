@@ -61,6 +61,9 @@ class PostgresHosts:
         await self._statements.change("hosts.leave", host_id, lease)
 
     async def mark_lost(self, seconds: float) -> None:
+        for (host_id,) in await self._statements.fetch("hosts.silent", seconds):
+            # One that stands still within a commit keeps all others from theirs, for as long as it has its connection.
+            await self._statements.fetch("hosts.cut", connections_of(host_id))
         await self._statements.change("hosts.mark_lost", seconds)
         await self._statements.change("hosts.forget_lost", FORGOTTEN_SECONDS)
         await self._statements.change("asks.forget_old", FORGOTTEN_SECONDS)
@@ -136,6 +139,11 @@ class SharedJournal:
         if rows:
             self._seen[task_id] = rows[-1][0]
         return [body for _, body in rows]
+
+
+def connections_of(host_id: str) -> str:
+    """What a host's connections are called."""
+    return f"foundry {host_id}"[:63]
 
 
 def _host(host_id: str, name: str, state: str, told: HostReport, at: int) -> Host:

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend_stub.domain.hosts import HostIdentity
 from backend_stub.storage.postgres.address import parse_address
-from backend_stub.storage.postgres.hosts import PostgresHosts, SharedJournal
+from backend_stub.storage.postgres.hosts import PostgresHosts, SharedJournal, connections_of
 from backend_stub.storage.postgres.single import open_statements
 from backend_stub.storage.postgres.storage import PostgresStorage, open_storage
 
@@ -21,12 +22,14 @@ class Shared:
 
 
 @asynccontextmanager
-async def open_shared(url: str, folder: Path, now: Callable[[], int]) -> AsyncIterator[Shared]:
+async def open_shared(url: str, folder: Path, me: HostIdentity, now: Callable[[], int]) -> AsyncIterator[Shared]:
     """What is in this database, closed at the end; see `open_storage`. Nothing is written but under the host's lease,
     once it has one.
     """
-    address = parse_address(url)
+    application = connections_of(me.host_id)
+    address = parse_address(url, application)
     async with open_statements(address) as statements:
         hosts = PostgresHosts(statements, address)
-        async with open_storage(url, folder, now, fence=lambda: hosts.registered) as storage:
+        opening = open_storage(url, folder, now, fence=lambda: hosts.registered, application=application)
+        async with opening as storage:
             yield Shared(storage, hosts, SharedJournal(statements))

@@ -152,15 +152,16 @@ async def open_storage(
     *,
     kept_seconds: float = KEPT_SECONDS,
     fence: Fence = lambda: None,
+    application: str = "foundry",
 ) -> AsyncIterator[PostgresStorage]:
     """The storage in this database, its tables made or migrated if need be; closed at the end.
 
     `folder` is the backend's own, where it keeps how far it had come. `now` is the time of day in milliseconds. Other
     processes are told of commits for `kept_seconds`; one that was away for longer reads the rows. `fence` tells under
-    which lease this host writes.
+    which lease this host writes, `application` is what its connections are called.
     Raises `DatabaseUnusableError` with a sentence that says what to do when the database cannot be used.
     """
-    address = parse_address(url)
+    address = parse_address(url, application)
     pulse = _pulse(folder)
     try:
         database, seq = await _prepared(address, pulse)

@@ -26,6 +26,13 @@ SELECT 1 FROM hosts WHERE host_id = ? AND lease = ? FOR KEY SHARE;
 -- name: leave
 UPDATE hosts SET state = 'lost', lease = lease + 1, beat_at = clock_timestamp() WHERE host_id = ? AND lease = ?;
 
+-- name: silent
+SELECT host_id FROM hosts WHERE state <> 'lost' AND beat_at < clock_timestamp() - make_interval(secs => ?);
+
+-- name: cut
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = ?;
+
 -- name: mark_lost
 UPDATE hosts SET state = 'lost', lease = lease + 1
 WHERE state <> 'lost' AND beat_at < clock_timestamp() - make_interval(secs => ?);
