@@ -1,0 +1,102 @@
+"""Creating tasks on PostgreSQL against a bare durable insert there, and how soon another backend's client is told."""
+
+import json
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psycopg
+
+from tests.backend.process import BackendProcess
+from tests.bench.create import HANGING, Place
+from tests.bench.figure import Figure, against_floor, against_limit
+from tests.postgres import PostgresServer, why_none
+
+ROUNDS = 5
+ALONE = 100
+TOLD = 50
+
+
+def run() -> list[Figure]:
+    if why_none() is not None:
+        return []
+    with (
+        tempfile.TemporaryDirectory() as name,
+        PostgresServer(durable=True) as server,
+        server.database() as url,
+        server.database() as shared,
+    ):
+        return [_creating(Place(Path(name)), url), *_telling(Path(name), shared)]
+
+
+def _creating(place: Place, url: str) -> Figure:
+    floors: list[float] = []
+    creates: list[float] = []
+    with (
+        place.backend(HANGING, "--max-provisioning", "1", "--database", url) as socket,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
+        connection.execute("CREATE TABLE bare (body BYTEA NOT NULL)")
+        place.times(socket, 1, 20)
+        for _ in range(ROUNDS):
+            for _ in range(ALONE):
+                began = time.perf_counter()
+                connection.execute("INSERT INTO bare VALUES (%s)", (place.body(),))
+                floors.append(time.perf_counter() - began)
+            creates += place.times(socket, 1, ALONE)
+    value, floor = (statistics.median(each) * 1000 for each in (creates, floors))
+    return against_floor("create on PostgreSQL, one at a time: p50", value, floor, "ms", 3, "the floor has no HTTP")
+
+
+def _telling(folder: Path, url: str) -> list[Figure]:
+    """From the answer to a create at one backend to its event on a stream of the other, and the same of NOTIFY."""
+    taken: list[float] = []
+    with psycopg.connect(url, autocommit=True) as here, psycopg.connect(url, autocommit=True) as there:
+        there.execute("LISTEN bare")
+        for _ in range(TOLD):
+            here.execute("NOTIFY bare")
+            answered = time.perf_counter()
+            next(there.notifies(stop_after=1))
+            taken.append(time.perf_counter() - answered)
+    bare = statistics.median(taken) * 1000
+    backends = []
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        backends.append(BackendProcess(folder / name, options=("--database", url, "--host", name)))
+        backends[-1].set_script(HANGING)
+    one, two = backends
+    heard: dict[str, float] = {}
+    news = threading.Condition()
+    try:
+        for each in backends:
+            each.start()
+        with two.events("tasks") as events:
+
+            def listen() -> None:
+                for event in events:
+                    if event.event == "task":
+                        with news:
+                            heard.setdefault(json.loads(event.data)["task_id"], time.perf_counter())
+                            news.notify()
+                    if len(heard) == TOLD:
+                        return
+
+            next(events)
+            thread = threading.Thread(target=listen)
+            thread.start()
+            waits = []
+            for number in range(TOLD):
+                task_id = one.create(f"task {number}", host="one")["task_id"]
+                answered = time.perf_counter()
+                with news:
+                    while task_id not in heard:
+                        assert news.wait(10)
+                waits.append(max(0.0, heard[task_id] - answered))
+            thread.join(10)
+    finally:
+        for each in backends:
+            each.close()
+    note = f"bare NOTIFY {bare:.2f} ms"
+    return [against_limit("commit → another host's client: p50", statistics.median(waits) * 1000, "ms", 20, note)]
