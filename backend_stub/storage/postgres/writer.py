@@ -130,9 +130,7 @@ class Writer:
                 if events:
                     own = Own(events, started)
                     self._log.expect(own)
-                    await connection.execute(SQL["events.add"], own.columns())
-                    await connection.execute(SQL["meta.set_seq"], (own.last,))
-                    await connection.execute(SQL["events.tell"], (own.last,))
+                    await connection.execute(SQL["events.add"], (own.last, *own.columns()))
                 await connection.execute("COMMIT")
         except psycopg.Error as error:
             why = why_not(self._address, error, "written")
@@ -177,9 +175,11 @@ class Writer:
     ) -> Sequence[Event]:
         """Do the jobs in the open transaction, each with its outcome; the events of those that are to be committed."""
         events: list[Event] = []
+        shared = len(batch) > 1
         for waiting in batch:
             transaction = Transaction(PostgresTables(connection, pipeline), seq)
-            await connection.execute("SAVEPOINT change")
+            if shared:
+                await connection.execute("SAVEPOINT change")
             try:
                 waiting.result = await waiting.job(transaction)
                 await transaction.tables.settle()
@@ -190,11 +190,12 @@ class Writer:
                 with suppress(psycopg.Error):
                     # After an error nothing is executed up to here.
                     await pipeline.sync()
-                await connection.execute("ROLLBACK TO SAVEPOINT change")
+                await connection.execute("ROLLBACK TO SAVEPOINT change" if shared else "ROLLBACK AND CHAIN")
             else:
                 seq = transaction.seq
                 events += transaction.events
-            await connection.execute("RELEASE SAVEPOINT change")
+            if shared:
+                await connection.execute("RELEASE SAVEPOINT change")
         return events
 
     async def _was_committed(self, xid: str) -> bool | None:
