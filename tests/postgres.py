@@ -10,9 +10,11 @@ import pwd
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -26,6 +28,7 @@ GUARDED = "guarded"
 """A role whose connections need its password."""
 PASSWORD = "p@ss/w:rd"
 """It has to be quoted in a URL."""
+POOLER_PORT = 6543
 _USER = "nobody"
 """Whose the server is when the tests are root's."""
 _SETTINGS = {
@@ -108,6 +111,33 @@ class PostgresServer:
         cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
         return len(self.execute(cut))
 
+    @contextmanager
+    def pooler(self, mode: str) -> Iterator[str]:
+        """PgBouncer before the server, in this `pool_mode`; the folder of its socket."""
+        folder = Path(tempfile.mkdtemp(prefix="foundry-pool-", dir="/tmp"))
+        folder.chmod(0o777)
+        settings = {
+            "unix_socket_dir": folder,
+            "listen_addr": "",
+            "listen_port": POOLER_PORT,
+            "auth_type": "any",
+            "pool_mode": mode,
+            "logfile": folder / "log",
+        }
+        lines = [f"{name} = {value}" for name, value in settings.items()]
+        file = folder / "pooler.ini"
+        file.write_text("\n".join(["[databases]", f"* = host={self.folder} user={OWNER}", "[pgbouncer]", *lines]))
+        as_user = ("-u", _USER) if os.geteuid() == 0 else ()
+        with subprocess.Popen(
+            ["pgbouncer", *as_user, str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                _await_listener(folder / f".s.PGSQL.{POOLER_PORT}")
+                yield str(folder)
+            finally:
+                process.kill()
+        shutil.rmtree(folder)
+
     def stop(self, mode: str = "fast") -> None:
         """Stop the server: `fast` ends connections in good order, `immediate` is as if it had crashed."""
         self._ask(f"stop -m {mode}")
@@ -128,6 +158,17 @@ class PostgresServer:
         if answer != "done\n":
             rest = self._keeper.communicate()[0]
             raise RuntimeError(f"the PostgreSQL server of the tests does not start or stop:\n{answer}{rest}")
+
+
+def _await_listener(path: Path) -> None:
+    """Wait until somebody takes connections at this socket."""
+    until = time.monotonic() + 10
+    while True:
+        with socket.socket(socket.AF_UNIX) as attempt:
+            if attempt.connect_ex(str(path)) == 0:
+                return
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 class _Keeper:

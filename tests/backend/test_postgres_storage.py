@@ -1,6 +1,7 @@
 """What PostgreSQL alone makes possible or difficult: several processes on one database, connections that are lost."""
 
 import re
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from msgspec import structs
 
 from backend_stub import storage as engines
-from backend_stub.domain.errors import IdTakenError, StorageUnavailableError
+from backend_stub.domain.errors import DatabaseUnusableError, IdTakenError, StorageUnavailableError
 from backend_stub.domain.events import Committed
 from backend_stub.storage.postgres.migration import VERSION
 from backend_stub.storage.postgres.tables import SQL
@@ -23,7 +24,7 @@ from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import HistoryKind, Repo
 from tests.backend.engines import PATIENCE, Database, Postgres, lives
 from tests.backend.rows import first_change, item, next_change, permission, with_rows
-from tests.postgres import PostgresServer, name_of
+from tests.postgres import OWNER, POOLER_PORT, PostgresServer, name_of
 
 pytestmark = pytest.mark.anyio
 
@@ -270,3 +271,22 @@ async def test_every_statement_is_one_that_the_database_understands_and_is_used(
     sources = "".join(path.read_text() for place in (folder, folder / "postgres") for path in place.glob("*.py"))
     used = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', sources)) | {f"{table}.forget" for table in OF_A_TASK}
     assert SQL.keys() - used == set()
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not installed")
+@pytest.mark.parametrize(("mode", "works"), [("transaction", False), ("session", True)])
+async def test_a_pooler_works_unless_it_takes_connections_away(backends: Backends, mode: str, works: bool) -> None:
+    with backends.server.pooler(mode) as folder:
+        url = f"postgresql://{OWNER}@/{backends.name}?host={folder}&port={POOLER_PORT}"
+        behind = Database(Postgres(Path(folder), url, backends.server))
+        if not works:
+            with pytest.raises(DatabaseUnusableError, match="pool_mode = session"):
+                async with behind.open():
+                    pass
+            return
+        async with behind.open() as storage, backends.one("beside").open() as beside:
+            await beside.commit(first_change("t"))
+            await storage.commit(first_change("u"))
+            (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+            await behind.until_told(last)
+        assert [event.seq for event in behind.told] == list(range(1, last + 1))

@@ -38,8 +38,8 @@ _SETTINGS = f"""
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# What it cannot do is told by whoever asked it.
-logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+# What it cannot do is told by whoever asked it; that what waits is ended at the end is no news.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 async def connect(address: Address) -> AsyncConnection:
