@@ -156,9 +156,11 @@ class ManyHosts:
 
     async def _answer_one(self, ask_id: str, document: bytes) -> None:
         assert self._answer is not None
-        answered = await self._answer(msgspec.msgpack.decode(document, type=Asked))
         try:
+            answered = await self._answer(msgspec.msgpack.decode(document, type=Asked))
             await self._table.answer(ask_id, msgspec.msgpack.encode(answered))
+        except msgspec.DecodeError as error:
+            self._log.warning("what a host of another version asks cannot be read: %s", error)
         except StorageUnavailableError as error:
             # Who asked waits until it gives up, and asks again by the same ids.
             self._log.warning("an answer to another host could not be written: %s", error)

@@ -63,12 +63,14 @@ def test_what_is_asked_elsewhere_begins_at_once(two: Cluster, tell: Callable[[st
     assert p50 < 1000, "that is no hand-over, but waiting for something"
 
 
-def test_tasks_of_a_killed_host_go_on_elsewhere(two: Cluster) -> None:
+def test_tasks_of_a_killed_host_go_on_elsewhere(two: Cluster, tell: Callable[[str], None]) -> None:
     two.hosts[0].set_script({"tasks": [{"match": "slow", "create_sandbox": {"ms": 1500}}]})
     ids = [two.on(0, f"slow {number}")["task_id"] for number in range(5)]
     done = two.on(0, "quick")["task_id"]
     two.hosts[1].wait_task(done, "idle")
     two.hosts[0].kill()
+    took = two.until(lambda: all(task["host"] == "b" for task in two.tasks(1)))
+    tell(f"{len(ids) + 1} tasks of a killed host are another's after {took:.1f} s")
     for task_id in ids:
         assert two.hosts[1].wait_task(task_id, "idle")["host"] == "b"
     session = two.hosts[1].get(f"/v1/tasks/{done}")["sessions"][0]["session_id"]
@@ -76,6 +78,26 @@ def test_tasks_of_a_killed_host_go_on_elsewhere(two: Cluster) -> None:
     two.hosts[1].wait_task(done, lambda task: task["status"] == "idle" and task["activity"]["kind"] == "message")
     assert two.states(1) == {"a": "lost", "b": "up"}
     assert two.twice() == []
+
+
+def test_tasks_of_a_host_that_stops_in_good_order_wait_for_nothing(two: Cluster, tell: Callable[[str], None]) -> None:
+    two.hosts[0].set_script({"default": {"create_sandbox": {"ms": 3000}}})
+    task_id = two.on(0, "slow")["task_id"]
+    two.hosts[1].wait_task(task_id, "init_create_sandbox")
+    assert two.hosts[0].stop() == 0
+    took = two.until(lambda: two.hosts[1].get(f"/v1/tasks/{task_id}")["host"] == "b")
+    tell(f"the task of a host that stopped is another's after {took:.1f} s")
+    two.hosts[1].wait_task(task_id, "idle")
+    assert two.twice() == []
+    two.hosts[0].start()
+    assert two.states(1) == {"a": "up", "b": "up"}
+
+
+def test_one_name_is_one_host(two: Cluster) -> None:
+    two.hosts[0].stop()
+    two.hosts[0].options = ("--host", "b", "--database", two.url)
+    with pytest.raises(AssertionError, match="choose another name with --host"):
+        two.hosts[0].start()
 
 
 def test_a_frozen_host_writes_nothing_that_its_successor_has_decided(two: Cluster) -> None:

@@ -52,6 +52,8 @@ class PostgresHosts:
             states = await transaction.fetch("hosts.state", me.host_id)
             ((lease,),) = await transaction.fetch("hosts.register", me.host_id, me.name, encode(report))
         self.registered = me.host_id, lease
+        await self._statements.change("hosts.forget_lost", FORGOTTEN_SECONDS)
+        await self._statements.change("asks.forget_old", FORGOTTEN_SECONDS)
         return lease, states in ([], [("lost",)])
 
     async def beat(self, host_id: str, lease: int, state: HostState, report: HostReport) -> bool:
@@ -61,12 +63,13 @@ class PostgresHosts:
         await self._statements.change("hosts.leave", host_id, lease)
 
     async def mark_lost(self, seconds: float) -> None:
-        for (host_id,) in await self._statements.fetch("hosts.silent", seconds):
+        silent = await self._statements.fetch("hosts.silent", seconds)
+        if not silent:
+            return
+        for (host_id,) in silent:
             # One that stands still within a commit keeps all others from theirs, for as long as it has its connection.
             await self._statements.fetch("hosts.cut", connections_of(host_id))
         await self._statements.change("hosts.mark_lost", seconds)
-        await self._statements.change("hosts.forget_lost", FORGOTTEN_SECONDS)
-        await self._statements.change("asks.forget_old", FORGOTTEN_SECONDS)
 
     async def all(self) -> Sequence[Host]:
         return [
