@@ -1,8 +1,11 @@
 """Two themes of our own, and the few colours that our style sheets need beyond what Textual's themes define."""
 
 from collections.abc import Mapping
+from typing import Any, cast
 
+from rich.console import Console
 from textual.color import Color
+from textual.constants import COLOR_SYSTEM
 from textual.theme import Theme
 
 # Greys are all but colourless, so that terminals of 256 colours pick a grey for them and no blue.
@@ -90,6 +93,11 @@ COLOURLESS = "ansi-dark"
 """The theme where `NO_COLOR` is set: its colours are the terminal's own, so that they can be left out."""
 OF_SIXTEEN = "ansi-dark"
 """The theme of terminals that have 16 colours: ours would be mixed of these, with red where there is orange."""
+
+
+def colour_system() -> str | None:
+    """What Textual finds that the terminal can."""
+    return Console(color_system=cast("Any", COLOR_SYSTEM), force_terminal=True).color_system
 
 
 def fitting(colour_system: str | None) -> str:

@@ -15,6 +15,7 @@ from foundry_tui.actions import table as actions
 from foundry_tui.actions.context import (
     APP,
     CHANGES_SEARCH,
+    CHANGES_SINCE,
     CHECKPOINTS,
     COMMENT,
     COMPOSER,
@@ -67,6 +68,7 @@ from foundry_tui.widgets.changes import ChangesSearch, CommentEditor
 from foundry_tui.widgets.choices import ChoiceList
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.prompt_field import PromptField
+from foundry_tui.widgets.since_chooser import SinceChooser
 from foundry_tui.widgets.task_header import TitleInput
 from foundry_tui.widgets.task_list import TaskList
 from foundry_tui.widgets.work import WorkColumn
@@ -94,6 +96,7 @@ SCREENS = {
     COMPOSER: Composer,
     PROMPT: PromptField,
     CHANGES_SEARCH: ChangesSearch,
+    CHANGES_SINCE: SinceChooser,
     COMMENT: CommentEditor,
     FILTER: TasksScreen,
     SEARCH: TaskScreen,
@@ -162,7 +165,15 @@ def test_no_key_means_two_things_at_once(screen: str) -> None:
 
 ALIKE = {
     *("answer pick_code", "comment toggle_unread", "end_changes_search unmark_lines", "fold_file open_page fold"),
-    *("fold_files fold_all", "go_on stop", "half_page question", "kill prune discard", "leave_tour back"),
+    *(
+        "fold_files fold_all",
+        "fold_here write",
+        "go_on stop",
+        "half_page question",
+        "kill prune discard",
+        "leave_tour back",
+    ),
+    "leave_search close",
     *("next_file next_session", "next_hunk find_next", "peek mark", "previous_choice recall"),
     *("previous_file previous_session", "previous_hunk find_previous", "question half_screen"),
     *("search_changes search", "send_at_once steer send", "take_choice send"),

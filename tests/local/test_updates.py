@@ -178,7 +178,7 @@ def test_a_question_says_a_command_once_and_nothing_that_is_as_usual() -> None:
         asked = Message(method="session/request_permission", params=Raw(msgspec.json.encode(params)))
         return question_of(asked, Translation(prompt_id="p", cwd=cwd)).text
 
-    rest = 'parsed_cmd: [{"cmd":"(as shown)","type":"unknown"}]\nreason: call_1'
+    rest = "reason: call_1"
     assert text("/work/code") == f"{script}\n\n{rest}"
     assert text("/elsewhere") == f"{script}\n\ncwd: /work/code\n{rest}"
 

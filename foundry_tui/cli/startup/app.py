@@ -11,10 +11,7 @@ from functools import partial
 from pathlib import Path
 from threading import Timer
 from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
-
-from rich.console import Console
-from textual.constants import COLOR_SYSTEM
+from typing import TYPE_CHECKING
 
 from foundry_tui.app import themes
 from foundry_tui.app.app import FoundryApp
@@ -105,7 +102,7 @@ def options(settings: config.Settings, repo: str | None) -> Options:
     """What the settings say of the app, opened on a repository."""
     app, file = settings.app, theme_file()
     return Options(
-        theme=app.theme or kept_theme(file) or themes.fitting(_colour_system()),
+        theme=app.theme or kept_theme(file) or themes.fitting(themes.colour_system()),
         keep_theme=partial(keep_theme, file),
         theme_is_set=app.theme is not None,
         ascii=not is_utf8() if app.ascii is None else app.ascii,
@@ -116,11 +113,6 @@ def options(settings: config.Settings, repo: str | None) -> Options:
         repo=repo,
         agents=tuple(settings.agents) if settings.backend.address is None else (),
     )
-
-
-def _colour_system() -> str | None:
-    """What Textual finds that the terminal can."""
-    return Console(color_system=cast("Any", COLOR_SYSTEM), force_terminal=True).color_system
 
 
 def _repository_here() -> str | None:
