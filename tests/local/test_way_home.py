@@ -248,6 +248,41 @@ async def test_landing_moves_the_local_base_and_its_clean_checkout(git_world: Lo
         git(git_world.repository, "fsck", "--no-dangling")
 
 
+@pytest.mark.parametrize("own", ["", "mine.txt"])
+@pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+async def test_what_others_pushed_meanwhile_lands_as_their_commits(git_world: LocalWorld, how: str, own: str) -> None:
+    remote = add_origin(git_world)
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "one.txt", "1\n", commit=True)
+        git(git_world.folder, "clone", "--quiet", str(remote), "other")
+        change(git_world.folder / "other", "theirs.txt", "y\n", commit=True)
+        git(git_world.folder / "other", "push", "--quiet", "origin", "main")
+        if own:
+            change(git_world.repository, own, "m\n", commit=True)
+        await operate(git_world, provider, task, "update")
+        work = await provider.work(git_world.call(task))
+        assert work is not None
+        assert (work.ahead, work.behind, work.files) == (1, 0, 1), "theirs is no change of the task's"
+        done = await operate(git_world, provider, task, "land", how=how)
+        landed = str(done.result["sha"])
+        assert git(git_world.repository, "rev-list", "--count", f"{landed}..origin/main") == "0"
+        if how != "merge":
+            assert git(git_world.repository, "show", "--format=", "--name-only", landed) == "one.txt"
+        assert all((git_world.repository / name).exists() for name in ("one.txt", "theirs.txt", own))
+        assert git(git_world.repository, "status", "--porcelain") == ""
+
+
+async def test_what_has_landed_as_one_commit_is_not_landed_again(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "one.txt", "1\n", commit=True)
+        done = await operate(git_world, provider, task, "land", how="squash")
+        with pytest.raises(GitError, match="main has all that the branch .* it has landed"):
+            await operate(git_world, provider, task, "land", how="squash")
+        assert git(git_world.repository, "rev-parse", "main") == done.result["sha"]
+
+
 async def test_what_was_landed_before_a_kill_is_found_below_what_came_since(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task, folder = await sandbox(git_world, provider)

@@ -167,12 +167,19 @@ async def _sides(
 
 
 async def _fork_point(record: Record, variables: dict[str, str]) -> str:
-    """Where the branch left its base: other people's work that was merged in is no change of the task's."""
-    done = await run_git(
-        record.worktree, "merge-base", "--", "HEAD", record.base,
-        timeout=GIT_LIMIT, accept=(0, 1, 128), environment=variables,
-    )  # fmt: skip
-    return done.text.strip() if done.exit_code == 0 and done.text.strip() else record.base_commit
+    """Where the branch left its base, here or at the remote: other people's work that was brought in is no change of
+    the task's.
+    """
+    bases = (record.base, f"refs/remotes/origin/{record.base_name}")
+    for known in (bases, bases[:1]):
+        # Of several, git tells where the branch left all of them taken together.
+        done = await run_git(
+            record.worktree, "merge-base", "--", "HEAD", *known,
+            timeout=GIT_LIMIT, accept=(0, 1, 128), environment=variables,
+        )  # fmt: skip
+        if done.exit_code == 0 and (found := done.text.strip()):
+            return found
+    return record.base_commit
 
 
 async def _names(folder: str, variables: dict[str, str], *arguments: str) -> list[str]:

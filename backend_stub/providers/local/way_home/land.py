@@ -11,7 +11,7 @@ from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.way_home import checkout as checkouts
 from backend_stub.providers.local.way_home.journal import Journal
-from backend_stub.providers.local.way_home.place import HEADS, Place, listed, refused
+from backend_stub.providers.local.way_home.place import HEADS, Place, base_of, listed, refused, short
 from backend_stub.repository.checkouts import LISTING, checkout_in
 
 NEW, OLD = "new", "old"
@@ -40,7 +40,7 @@ async def land(place: Place, call: Call, progress: Progress, *, how: str, into: 
         )
     await _expect_clean(place, target)
     await progress.step(how)
-    new = await _made(place, call, progress, how, branch, old)
+    new = await _made(place, call, progress, how, branch, target, old)
     await progress.note(OLD, old)
     await progress.note(NEW, new)
     await _take_over(place, progress, target)
@@ -72,7 +72,9 @@ async def _ready_branch(place: Place, target: str) -> str:
     return branch
 
 
-async def _made(place: Place, call: Call, progress: Progress, how: str, branch: str, old: str) -> str:
+async def _made(
+    place: Place, call: Call, progress: Progress, how: str, branch: str, target: str, old: str
+) -> str:
     """The commit that the target is to have, made in a worktree of its own with the person's hooks and signing."""
     if how == "merge" and await place.text("merge-base", "--", old, "HEAD", accept=(0, 1)) == old:
         return await place.commit_of("HEAD")
@@ -80,26 +82,25 @@ async def _made(place: Place, call: Call, progress: Progress, how: str, branch: 
     await _remove_apart(place)
     await anyio.to_thread.run_sync(lambda: place.own.mkdir(mode=0o700, exist_ok=True))
     tip = await place.commit_of("HEAD")
-    start = tip if how == "rebase" else old
-    await place.git("worktree", "add", "--quiet", "--detach", "--", str(apart), start)
+    await place.git("worktree", "add", "--quiet", "--detach", "--", str(apart), old)
     try:
+        theirs = await _of_the_base(place, target, old) if how != "merge" else ""
+        if theirs:
+            # What others did comes as they made it, and is no part of what the task lands.
+            title = f"Merge {short(await base_of(place) or theirs)}"
+            await _brought(place, apart, how, "merge", "--quiet", "-m", title, theirs)
         if how == "rebase":
-            words: tuple[str, ...] = ("rebase", "--quiet", old)
+            onto = await place.text("rev-parse", "HEAD", folder=apart)
+            await place.git("checkout", "--quiet", "--detach", tip, folder=apart)
+            await _brought(place, apart, how, "rebase", "--quiet", onto)
         elif how == "squash":
-            words = ("merge", "--quiet", "--squash", tip)
+            await _brought(place, apart, how, "merge", "--quiet", "--squash", tip)
+            staged = await place.git("diff", "--cached", "--quiet", accept=(0, 1), folder=apart)
+            if staged.exit_code == 0:
+                raise GitError(f"{target} has all that the branch {branch} changes: it has landed.", retryable=False)
         else:
             words = ("merge", "--quiet", "--no-ff", "-m", f"Merge branch '{branch}'", tip)
-        done = await place.git(*words, accept=(0, 1, 2, 128), folder=apart)
-        if done.exit_code != 0:
-            names = (await place.text("diff", "--name-only", "-z", "--diff-filter=U", folder=apart)).split("\0")
-            conflicts = [name for name in names if name]
-            if conflicts:
-                raise GitError(
-                    f"Landing meets conflicts in {listed(conflicts)}. Update the task's branch first; nothing was "
-                    "changed.",
-                    retryable=False,
-                )
-            raise refused(f"The {how} was refused", done)
+            await _brought(place, apart, how, *words)
         if how == "squash":
             title = call.task.title or branch
             body = (await progress.last_words() or "").strip()[:2_000]
@@ -113,6 +114,28 @@ async def _made(place: Place, call: Call, progress: Progress, how: str, branch: 
     finally:
         with anyio.CancelScope(shield=True):
             await _remove_apart(place)
+
+
+async def _brought(place: Place, apart: Path, how: str, *words: str) -> None:
+    """Run what brings commits together; raises `GitError` with the files in conflict."""
+    done = await place.git(*words, accept=(0, 1, 2, 128), folder=apart)
+    if done.exit_code == 0:
+        return
+    names = (await place.text("diff", "--name-only", "-z", "--diff-filter=U", folder=apart)).split("\0")
+    conflicts = [name for name in names if name]
+    if conflicts:
+        raise GitError(
+            f"Landing meets conflicts in {listed(conflicts)}. Update the task's branch first; nothing was changed.",
+            retryable=False,
+        )
+    raise refused(f"The {how} was refused", done)
+
+
+async def _of_the_base(place: Place, target: str, old: str) -> str:
+    """The commit of the remote's base that the branch has and its local base, at `old`, lacks; "" without one."""
+    base = await base_of(place) if target == place.record.base_name else None
+    found = await place.text("merge-base", "--", base, "HEAD", accept=(0, 1)) if base is not None else ""
+    return "" if not found or await place.holds(found, old) else found
 
 
 async def _remove_apart(place: Place) -> None:

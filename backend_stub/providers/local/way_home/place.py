@@ -25,6 +25,7 @@ LOCK_SECONDS = 1.0
 OPERATION_MARK = "FOUNDRY_OPERATION_ID"
 """Environment variable by which a git that outlived the backend is known as this operation's."""
 HEADS = "refs/heads/"
+ORIGIN = "refs/remotes/origin/"
 _NOBODY = re.compile(
     r"please tell me who you are|unable to auto-detect email|empty ident name|no (?:name|email) was given",
     re.IGNORECASE,
@@ -248,3 +249,18 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     """Some names, and how many more there are."""
     shown = ", ".join(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+async def base_of(place: Place) -> str | None:
+    """The ref of the base that the branch is brought up to, the remote's where one is known; None when it is gone."""
+    base = place.record.base
+    name = base.removeprefix(HEADS).removeprefix(ORIGIN)
+    for ref in (f"{ORIGIN}{name}", base):
+        if await place.commit_of(ref):
+            return ref
+    return None
+
+
+def short(ref: str) -> str:
+    """A ref as people say it."""
+    return ref.removeprefix(HEADS).removeprefix("refs/remotes/")

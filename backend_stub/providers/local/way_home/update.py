@@ -13,10 +13,9 @@ from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.snapshot import joined_names, split_names
-from backend_stub.providers.local.way_home.place import HEADS, Place, listed, refused
+from backend_stub.providers.local.way_home.place import HEADS, ORIGIN, Place, base_of, listed, refused, short
 
 HEAD, BRANCH = "head", "branch"
-_ORIGIN = "refs/remotes/origin/"
 
 
 async def update(
@@ -40,7 +39,7 @@ async def update(
         await _end_half(place, call, checkpoints, progress, base)
         head = await place.commit_of("HEAD")
         if await place.holds(base, "HEAD"):
-            return Done(result={"sha": head, "base": _short(base), "before": progress.notes[HEAD]})
+            return Done(result={"sha": head, "base": short(base), "before": progress.notes[HEAD]})
         if await place.holds(progress.notes[HEAD], "HEAD"):
             # Whatever came since is somebody's work.
             await progress.note(HEAD, head)
@@ -49,12 +48,12 @@ async def update(
     else:
         await progress.note(BRANCH, branch)
         await progress.note(HEAD, await place.commit_of("HEAD"))
-        await progress.tell(f"{branch} on {_short(base)}")
+        await progress.tell(f"{branch} on {short(base)}")
     before = progress.notes[HEAD]
     words = ("rebase", "--quiet", base) if how == "rebase" else ("merge", "--quiet", "--no-edit", base)
     done = await place.git(*words, accept=(0, 1, 2, 128))
     if done.exit_code == 0:
-        return Done(result={"sha": await place.commit_of("HEAD"), "base": _short(base), "before": before})
+        return Done(result={"sha": await place.commit_of("HEAD"), "base": short(base), "before": before})
     conflicts = await _conflicts(place)
     await take_back(place, call, checkpoints, progress)
     if not conflicts:
@@ -62,7 +61,7 @@ async def update(
     if resolve == "agent":
         return Done(result={"conflicts": conflicts, "handed_over": True}, prompt=_prompt(how, base, conflicts))
     raise GitError(
-        f"The {how} on {_short(base)} meets conflicts in {listed(conflicts)}. Nothing was changed. Have the agent "
+        f"The {how} on {short(base)} meets conflicts in {listed(conflicts)}. Nothing was changed. Have the agent "
         "resolve them (resolve: agent), or do it in the sandbox.",
         retryable=False,
     )
@@ -70,7 +69,7 @@ async def update(
 
 async def take_back(place: Place, call: Call, checkpoints: LocalCheckpoints, progress: Progress) -> None:
     """End a rebase or merge that is half-way, so that the branch is where it was."""
-    await _end_half(place, call, checkpoints, progress, await _base(place))
+    await _end_half(place, call, checkpoints, progress, await base_of(place))
     before = progress.notes.get(HEAD)
     if before is not None and await place.commit_of("HEAD") != before:
         # It was clean as this began; what somebody has changed since is rather left than lost.
@@ -135,24 +134,14 @@ def _remove(folder: Path, names: Sequence[str]) -> None:
             (folder / name).unlink()
 
 
-async def _base(place: Place) -> str | None:
-    """The ref to bring in, as it is known."""
-    base = place.record.base
-    name = base.removeprefix(HEADS).removeprefix(_ORIGIN)
-    for ref in (f"{_ORIGIN}{name}", base):
-        if await place.commit_of(ref):
-            return ref
-    return None
-
-
 async def _fetched_base(place: Place, progress: Progress) -> str:
     """The ref to bring in, as the remote has it now."""
     base = place.record.base
     name = place.record.base_name
     remotes = (await place.text("remote")).split("\n")
     if base.startswith("refs/") and "origin" in remotes:
-        remote = f"{_ORIGIN}{name}"
-        if base.startswith(_ORIGIN) or await place.commit_of(remote):
+        remote = f"{ORIGIN}{name}"
+        if base.startswith(ORIGIN) or await place.commit_of(remote):
             await progress.tell(f"origin/{name}")
             await place.git("fetch", "--quiet", "origin", f"+{HEADS}{name}:{remote}")
             return remote
@@ -166,15 +155,11 @@ async def _conflicts(place: Place) -> Sequence[str]:
     return list(dict.fromkeys(name for name in names.split("\0") if name))
 
 
-def _short(ref: str) -> str:
-    return ref.removeprefix(HEADS).removeprefix("refs/remotes/")
-
-
 def _prompt(how: str, base: str, conflicts: Sequence[str]) -> str:
     names = "\n".join(f"- {name}" for name in conflicts)
-    command = f"git rebase {_short(base)}" if how == "rebase" else f"git merge {_short(base)}"
+    command = f"git rebase {short(base)}" if how == "rebase" else f"git merge {short(base)}"
     return (
-        f"The branch has to be brought up to date with {_short(base)}, and that meets conflicts in:\n{names}\n\n"
+        f"The branch has to be brought up to date with {short(base)}, and that meets conflicts in:\n{names}\n\n"
         f"Run `{command}`, resolve the conflicts so that both sides' intentions are kept, run the tests, and finish "
         f"the {how}."
     )
