@@ -22,6 +22,8 @@ from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.way_home import (
     ARCHIVE,
     CANCEL,
+    RESOLVE,
+    UPDATE,
     Choice,
     choices,
     last_operation,
@@ -62,6 +64,8 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         self._choices: tuple[Choice, ...] = ()
         self._asked, self._asked_id = "", ""
         """What was asked for and the backend has not begun to tell of, and its operation_id."""
+        self._took, self._put = "", ""
+        """The keys of the choice that was taken last, and of the one that was highlighted without being asked."""
 
     def compose(self) -> ComposeResult:
         self._topics = HeldTopics(self.foundry.commands)
@@ -75,9 +79,9 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
     def on_mount(self) -> None:
         self._topics.hold(Topic(TopicKind.TASK, self._task_id))
         self._show()
-        possible = [place for place, choice in enumerate(self._choices) if choice.why_not is None]
-        taken = [place for place in possible if self._choices[place].key == self._taken]
-        self.query_one(OptionList).highlighted = next(iter((*taken, *possible)), None)
+        taken = any(choice.key == self._taken and choice.why_not is None for choice in self._choices)
+        if taken and self._taken is not None:
+            self._stand_on(self._taken)
         if taken:
             self.action_take_step()
 
@@ -115,13 +119,33 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         self._show_operation(task)
         if found == self._choices:
             return
-        listed = self.query_one(OptionList)
         stood = self._highlighted
         self._choices = found
         self._list()
-        keys = [choice.key for choice in found if choice.why_not is None]
-        if stood is not None and stood.key in keys:
-            listed.highlighted = [choice.key for choice in found].index(stood.key)
+        moved = [stood.key] if stood is not None and stood.key != self._put else []
+        self._stand_on(*moved, *self._best(task))
+
+    def _best(self, task: TaskSummary) -> list[str]:
+        """The keys of what one would do now, best first."""
+        possible = [choice for choice in self._choices if choice.why_not is None]
+        likely = [choice.key for choice in possible if choice.next]
+        if not self._took:
+            return [self._put, *likely, *(choice.key for choice in possible)]
+        if task.operation is not None:
+            # Who presses a key twice is not to take back what was just begun.
+            return []
+        ended = last_operation(task)
+        if ended is None or ended.operation_id != self._asked_id:
+            return [self._took]
+        if ended.state is not OperationState.DONE:
+            return [*([RESOLVE] if self._took == UPDATE else []), self._took]
+        return [*(key for key in likely if key != self._took), self._took]
+
+    def _stand_on(self, *keys: str) -> None:
+        """Highlight the first of these that can be done."""
+        places = {choice.key: place for place, choice in enumerate(self._choices) if choice.why_not is None}
+        self._put = next((key for key in keys if key in places), "")
+        self.query_one(OptionList).highlighted = places.get(self._put)
 
     def on_resize(self) -> None:
         # The list's new width is known only when the box has been laid out.
@@ -191,7 +215,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         elif choice.key == CANCEL and task.operation is not None:
             self.foundry.commands.cancel_operation(self._task_id, task.operation.operation_id)
         elif choice.request is not None:
-            self._asked = f"{choice.label}: asked for"
+            self._asked, self._took, self._put = f"{choice.label}: asked for", choice.key, choice.key
             self._asked_id = self.foundry.commands.operate(self._task_id, choice.request)
             self._show()
 

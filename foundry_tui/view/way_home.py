@@ -25,6 +25,7 @@ from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStat
 from foundry_tui.contract.work import Work
 
 ARCHIVE, CANCEL = "archive", "cancel"
+UPDATE, RESOLVE = "update", "resolve"
 GIVE_CHECKS, GIVE_COMMENTS = "give_checks", "give_comments"
 _MOST_NAMES = 3
 
@@ -32,7 +33,8 @@ _MOST_NAMES = 3
 class Choice(Struct, frozen=True):
     """A thing that can be done next: what it would do, or why it cannot be done now (a sentence without a full stop).
 
-    `request` is None for what is no operation: archiving, and cancelling the one under way.
+    `request` is None for what is no operation: archiving, and cancelling the one under way. `next` says that it is what
+    one would do now; other things can be done, too.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Choice(Struct, frozen=True):
     does: str
     why_not: str | None = None
     request: StartOperation | None = None
+    next: bool = True
 
 
 def work_line(work: Work, *, ascii_only: bool = False) -> str:
@@ -74,7 +77,7 @@ def pull_request_line(pull: OpenedPullRequest, *, ascii_only: bool = False) -> s
     told = {
         ChecksState.PASSING: f"{passed} checks",
         ChecksState.FAILING: f"{failed} {_names(checks.names) or 'checks'}",
-        ChecksState.PENDING: f"{waits} {checks.pending} of {checks.passed + checks.pending} checks",
+        ChecksState.PENDING: f"{waits} {checks.passed} of {checks.passed + checks.pending} checks done",
     }.get(checks.state, "")
     review = {
         Review.APPROVED: "approved",
@@ -142,6 +145,7 @@ def last_operation(task: TaskSummary) -> Operation | None:
     return ended[-1] if ended else None
 
 
+_REMOTE = "origin/"
 _SOME_BASE = "its base"
 """The base branch of a task of which no more is known than that it has one."""
 
@@ -164,14 +168,38 @@ def choices(task: TaskSummary) -> Sequence[Choice]:
     waits = _turn_runs(task)
     after = " once the turn is over" if waits else ""
     found: list[Choice] = []
-    if task.pull_request is not None and task.pull_request.state is PullRequestState.MERGED:
+    if (why := _why_archive(task)) is not None:
         gone = "the task has ended" if task.status in ENDED | RELEASING else None
-        found.append(Choice(ARCHIVE, "archive", f"#{task.pull_request.number} is merged: release the sandbox", gone))
+        found.append(Choice(ARCHIVE, "archive", f"{why}: release the sandbox", gone))
+    proposed = task.pull_request is not None and task.pull_request.state in IN_PROGRESS
     found += [
-        Choice(key, label, f"{does}{after}", busy or why_not, request)
+        Choice(key, label, f"{does}{after}", busy or why_not, request, _is_next(key, task.work, proposed=proposed))
         for key, label, does, why_not, request in _operations(task, wait=waits)
     ]
     return found
+
+
+def _why_archive(task: TaskSummary) -> str | None:
+    """Why nothing is left to do, where all of the work is home."""
+    if task.pull_request is not None and task.pull_request.state is PullRequestState.MERGED:
+        return f"#{task.pull_request.number} is merged"
+    last = last_operation(task)
+    if last is None or last.kind is not OperationKind.LAND or last.state is not OperationState.DONE:
+        return None
+    if task.work is None or task.work.uncommitted:
+        return None
+    return f"it has landed on {(last.result or {}).get('into') or _local(task.work.base)}"
+
+
+def _is_next(key: str, work: Work | None, *, proposed: bool) -> bool:
+    """Whether it is what one would do now: nothing that would change nothing, nor go past an open pull request."""
+    if key == UPDATE:
+        return work is None or (bool(work.behind) and not work.conflicts)
+    if key == "pull_request":
+        return not proposed or (work is not None and bool(work.uncommitted or not work.pushed))
+    if key in ("land", "squash", "apply"):
+        return not proposed
+    return True
 
 
 def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, str, str | None, StartOperation]]:
@@ -180,24 +208,27 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     clean = "nothing is uncommitted" if work is not None and not work.uncommitted else None
     empty = "there is no commit of its own" if work is not None and not work.ahead else None
     dirty = f"{_files(work.uncommitted)} not committed: commit first" if work is not None and work.uncommitted else None
-    current = f"it has all of {base}" if work is not None and not work.behind else None
+    # What a remote has by now, only asking it tells.
+    known = work is not None and not work.base.startswith(_REMOTE)
+    current = f"it has all of {base}" if known and work is not None and not work.behind else None
     nothing = "nothing was changed" if work is not None and not (work.ahead or work.uncommitted or work.files) else None
     commits = _commits(work.ahead) if work is not None else "its commits"
     clash = f"; conflicts in {_names(work.conflicts)}" if work is not None and work.conflicts else ""
     is_open = pull is not None and pull.state in IN_PROGRESS
     merged = f"#{pull.number} is merged" if pull is not None and pull.state is PullRequestState.MERGED else None
-    refreshed = f"commit, push, and look at #{pull.number} again" if is_open and pull is not None else ""
+    looks = f"look at #{pull.number} again" if is_open and pull is not None else f"open one into {_local(base)}"
     pushed = "the remote has it all" if work is not None and work.pushed and not work.uncommitted else None
     uncommitted = _files(work.uncommitted) if work is not None else "all changes"
-    behind = f": {_commits(work.behind)}" if work is not None else ""
+    behind = f": {_commits(work.behind)}" if work is not None and work.behind else ""
+    fetched = "fetch and " if base.startswith(_REMOTE) else ""
     local = f"the local {_local(base)}" if base != _SOME_BASE else "its local base"
     told: list[tuple[str, str, str, str | None, StartOperation]] = [
         ("commit", "commit", f"{uncommitted}, with the agent's last words", clean, Commit(wait=wait)),
-        ("update", "update", f"rebase on {base}{behind}{clash}", current or dirty, Update(wait=wait)),
+        (UPDATE, "update", f"{fetched}rebase on {base}{behind}{clash}", current or dirty, Update(wait=wait)),
     ]
     if clash:
         handed = Update(resolve="agent", wait=wait)
-        told.append(("resolve", "agent updates", "the agent resolves the conflicts", current or dirty, handed))
+        told.append((RESOLVE, "agent updates", "the agent resolves the conflicts", current or dirty, handed))
     told.append(("push", "push", f"{commits} to the remote", empty or pushed, Push(wait=wait)))
     if is_open and pull is not None:
         told += _met_with(pull, wait=wait)
@@ -205,7 +236,7 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
         (
             "pull_request",
             f"refresh #{pull.number}" if is_open and pull is not None else "pull request",
-            refreshed or f"commit, push, and open one into {_local(base)}",
+            _joined([*_before_proposing(work), looks]),
             nothing or merged,
             PullRequest(wait=wait),
         ),
@@ -218,7 +249,7 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
         (
             "squash",
             "land as one",
-            f"one commit on {local}",
+            f"squash into one commit on {local}",
             empty or dirty,
             Land(how="squash", wait=wait),
         ),
@@ -240,6 +271,13 @@ def _met_with(pull: OpenedPullRequest, *, wait: bool) -> Sequence[tuple[str, str
     return told
 
 
+def _before_proposing(work: Work | None) -> list[str]:
+    """What a pull request wants done first."""
+    if work is None:
+        return ["commit", "push"]
+    return ["commit"] * bool(work.uncommitted) + ["push"] * bool(work.uncommitted or not work.pushed)
+
+
 def task_base(task: TaskSummary) -> str:
     """The base branch where nothing was found out about the work."""
     return (task.base_branch if isinstance(task, TaskDetail) else None) or _SOME_BASE
@@ -250,7 +288,12 @@ def _turn_runs(task: TaskSummary) -> bool:
 
 
 def _local(base: str) -> str:
-    return base.removeprefix("origin/")
+    return base.removeprefix(_REMOTE)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """`push and open one`, `commit, push, and open one`."""
+    return " and ".join(parts) if len(parts) < 3 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
 
 
 def _names(names: Sequence[str]) -> str:

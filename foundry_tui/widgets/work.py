@@ -1,4 +1,4 @@
-"""The column beside a conversation: what came of it so far. Plan, changed files, commits, sessions."""
+"""The column beside a conversation: what came of it so far. Plan, changed files, commits, pull request, sessions."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,15 @@ from textual.strip import Strip
 
 from foundry_tui.actions.context import WORK
 from foundry_tui.actions.table import bindings
+from foundry_tui.contract.pull_request import PullRequestState
 from foundry_tui.contract.records import FileDiff, SessionStatus, SessionSummary, TaskSummary
-from foundry_tui.contract.status import ENDED
+from foundry_tui.contract.status import ENDED, RELEASING
 from foundry_tui.contract.transcript import PlanBody, PlanEntry
 from foundry_tui.contract.work import Work
 from foundry_tui.view.cells import fit, fit_end
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.stepper import Step, StepState
+from foundry_tui.view.way_home import pull_request_line
 from foundry_tui.view.work import (
     conflict_words,
     count_of_files,
@@ -188,7 +190,7 @@ class WorkColumn(Drawn):
         plan = work.plan.entries if work.plan is not None else ()
         files, sessions = work.files or (), open_sessions(work.task)
         # Beside the lists there are a heading and an empty line for each, and the line at the top.
-        commits = self._commits(work.task.work, width)
+        commits = [*self._commits(work.task.work, width), *self._pull_request(work.task, width)]
         room = listed(len(plan), len(files), len(sessions), height - 5 - 2 * bool(plan) - len(commits))
         rows = [_Row(self._prepared(work.prepared))]
         if work.plan is not None and plan:
@@ -254,6 +256,18 @@ class WorkColumn(Drawn):
             ]
         return lines
 
+    def _pull_request(self, task: TaskSummary, width: int) -> list[Text]:
+        """Its number, checks and reviews; once it is merged, what is left to do."""
+        pull = task.pull_request
+        if pull is None:
+            return []
+        words = pull_request_line(pull, ascii_only=self._glyphs.ready.isascii())
+        if pull.state is PullRequestState.MERGED and task.status not in ENDED | RELEASING:
+            words += ": archive it"
+        told = Text.assemble(("Pull request", self._style("heading")), "  ", self._dim(words))
+        lines = wrapped(told, width - 1)
+        return [Text(), *(Text.assemble(" " if not place else "   ", line) for place, line in enumerate(lines))]
+
     def _counts(self, added: int | None, removed: int | None) -> list[tuple[str, Style]]:
         if added is None or removed is None:
             return [("not counted ", self._style("dim"))]
@@ -305,5 +319,7 @@ class WorkColumn(Drawn):
             parts.append(self._dim(distance_words(known, short=True)))
         if known is not None and known.conflicts:
             parts.append(Text("conflicts", self._style("asks")))
+        if pull := work.task.pull_request:
+            parts.append(self._dim(pull_request_line(pull, ascii_only=self._glyphs.ready.isascii())))
         line = joined(parts, f" {self._glyphs.separator} ", dim)
         return Text.assemble(" ", line) if parts else Text()

@@ -5,12 +5,21 @@ from msgspec.structs import replace
 from textual.widgets import Static
 
 from foundry_tui.client.commands import CommandProblem
-from foundry_tui.contract.operations import Commit, HandOver, PullRequest
-from foundry_tui.contract.records import ErrorKind, OperationKind, OperationState, TaskError
+from foundry_tui.contract.operations import Commit, HandOver, PullRequest, Update
+from foundry_tui.contract.records import ErrorKind, Operation, OperationKind, OperationState, TaskError
 from foundry_tui.screens.way_home import WayHomeScreen
-from tests.app.harness import put_detail, stage
+from tests.app.harness import Stage, put_detail, stage
+from tests.app.looking import text_of
 from tests.app.task_scenes import TASK
-from tests.app.way_home_scenes import an_operation, menu_scene, merged_scene, met_scene, proposed_scene, running_scene
+from tests.app.way_home_scenes import (
+    WORK,
+    an_operation,
+    menu_scene,
+    merged_scene,
+    met_scene,
+    proposed_scene,
+    running_scene,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +45,63 @@ async def test_enter_asks_for_what_is_highlighted_and_shows_it_until_it_has_fail
         assert str(told.content).count("the hook said no") == 1
         await on.press("escape")
         assert not isinstance(on.app.screen, WayHomeScreen)
+
+
+def _tells(on: Stage, operation: Operation, *, runs: bool, **changes: object) -> None:
+    held = on.store.detail(TASK)
+    assert held is not None
+    told: dict[str, object] = {"operation": operation, "operations": (operation,)}
+    if not runs:
+        told["operation"] = None
+    put_detail(on.store, replace(held, **told, **changes, revision=held.revision + 1))
+
+
+async def test_the_highlight_goes_on_to_what_comes_next_and_never_to_taking_back_what_was_begun() -> None:
+    async with stage(menu_scene(), size=(100, 30)) as on:
+        on.app.open_task(TASK)
+        await on.press("H", "enter")
+        screen = on.app.screen
+        assert isinstance(screen, WayHomeScreen)
+        running = an_operation(kind=OperationKind.COMMIT)
+        screen._asked_id = running.operation_id
+        _tells(on, running, runs=True)
+        await on.flush()
+        await on.press("enter")
+        assert "cancel_operation" not in [call[0] for call in on.commands.calls]
+        done = an_operation(OperationState.DONE, kind=OperationKind.COMMIT, steps=(), finished_at=2)
+        _tells(on, done, runs=False)
+        await on.flush()
+        _tells(on, done, runs=False, work=replace(WORK, uncommitted=0))
+        await on.flush()
+        await on.press("enter")
+        assert on.commands.calls[-1] == ("operate", TASK, Update())
+
+
+async def test_after_conflicts_the_agent_is_what_comes_next() -> None:
+    async with stage(menu_scene(), size=(100, 30)) as on:
+        held = on.store.detail(TASK)
+        assert held is not None
+        put_detail(on.store, replace(held, work=replace(WORK, uncommitted=0), revision=held.revision + 1))
+        on.app.open_task(TASK)
+        await on.press("H", "enter")
+        screen = on.app.screen
+        assert isinstance(screen, WayHomeScreen)
+        error = TaskError(kind=ErrorKind.GIT, message="conflicts in a.py", retryable=False, at=1)
+        failed = an_operation(OperationState.FAILED, kind=OperationKind.UPDATE, error=error, finished_at=2)
+        screen._asked_id = failed.operation_id
+        _tells(on, failed, runs=False, work=replace(WORK, uncommitted=0, conflicts=("a.py",)))
+        await on.flush()
+        await on.press("enter")
+        assert on.commands.calls[-1] == ("operate", TASK, Update(resolve="agent"))
+
+
+async def test_the_task_s_screen_tells_of_its_pull_request() -> None:
+    for scene, told in ((proposed_scene(), "#212 ✓ checks"), (merged_scene(), "#212 merged: archive it")):
+        for width in (120, 60):
+            async with stage(scene, size=(width, 30)) as on:
+                on.app.open_task(TASK)
+                await on.flush()
+                assert told.partition(":")[0] in text_of(on) and (width == 60 or told in text_of(on))
 
 
 async def test_what_the_backend_refuses_can_be_asked_for_again() -> None:

@@ -278,7 +278,7 @@ async def test_what_has_landed_as_one_commit_is_not_landed_again(git_world: Loca
         task, folder = await sandbox(git_world, provider)
         change(folder, "one.txt", "1\n", commit=True)
         done = await operate(git_world, provider, task, "land", how="squash")
-        with pytest.raises(GitError, match="main has all that the branch .* it has landed"):
+        with pytest.raises(GitError, match=r"main has all that the branch .* it has landed"):
             await operate(git_world, provider, task, "land", how="squash")
         assert git(git_world.repository, "rev-parse", "main") == done.result["sha"]
 

@@ -54,7 +54,7 @@ def test_work_is_one_line(work: Work, line: str) -> None:
                 checks=Checks(state=ChecksState.PENDING, passed=2, pending=1),
                 mergeable=Mergeable.NO,
             ),
-            "#212 ◌ 1 of 3 checks · draft · conflicts",
+            "#212 ◌ 2 of 3 checks done · draft · conflicts",
         ),
         (replace(PULL, state=PullRequestState.MERGED, review=Review.APPROVED), "#212 merged"),
     ],
@@ -72,9 +72,9 @@ def test_each_says_why_it_cannot_be_done_now() -> None:
     found = why_not(work=WORK)
     assert found["commit"] == "nothing is uncommitted"
     assert found["update"] is found["push"] is found["pull_request"] is found["land"] is found["apply"] is None
-    found = why_not(work=replace(WORK, behind=0, uncommitted=1))
+    found = why_not(work=replace(WORK, base="main", behind=0, uncommitted=1))
     assert found["commit"] is None
-    assert found["update"] == "it has all of origin/main"
+    assert found["update"] == "it has all of main"
     assert found["land"] == "1 file not committed: commit first"
     assert set(why_not(status=TaskStatus.ARCHIVED).values()) == {"the task has ended"}
     assert set(why_not(status=TaskStatus.CREATE_SANDBOX).values()) == {"the task is still being prepared"}
@@ -93,6 +93,35 @@ def test_conflicts_offer_the_agent_and_a_turn_is_waited_for() -> None:
     assert offered["resolve"].request is not None
     running = choices(make_detail(1, TaskStatus.RUNNING, work=WORK))
     assert all(choice.request is not None and choice.request.wait for choice in running)
+
+
+@pytest.mark.parametrize(
+    ("work", "does"),
+    [
+        (replace(WORK, uncommitted=1), "commit, push, and open one into main"),
+        (WORK, "push and open one into main"),
+        (replace(WORK, pushed=True), "open one into main"),
+    ],
+)
+def test_a_pull_request_says_only_what_it_would_do(work: Work, does: str) -> None:
+    offered = {choice.key: choice for choice in choices(make_detail(1, work=work))}
+    assert offered["pull_request"].does == does
+
+
+def test_a_remote_s_base_can_always_be_asked_for_what_is_new() -> None:
+    offered = {choice.key: choice for choice in choices(make_detail(1, work=replace(WORK, behind=0)))}
+    assert offered["update"].why_not is None
+    assert offered["update"].does == "fetch and rebase on origin/main"
+    assert not offered["update"].next
+
+
+def test_what_has_landed_is_offered_for_archiving() -> None:
+    landed = an_operation(OperationState.DONE, kind=OperationKind.LAND, result={"sha": "1", "into": "main"})
+    landed = replace(landed, finished_at=2)
+    first, *_ = choices(make_detail(1, work=WORK, operations=(landed,)))
+    assert (first.key, first.does, first.why_not) == ("archive", "it has landed on main: release the sandbox", None)
+    dirty, *_ = choices(make_detail(1, work=replace(WORK, uncommitted=1), operations=(landed,)))
+    assert dirty.key == "commit"
 
 
 def test_an_operation_is_one_line() -> None:

@@ -72,9 +72,7 @@ async def _ready_branch(place: Place, target: str) -> str:
     return branch
 
 
-async def _made(
-    place: Place, call: Call, progress: Progress, how: str, branch: str, target: str, old: str
-) -> str:
+async def _made(place: Place, call: Call, progress: Progress, how: str, branch: str, target: str, old: str) -> str:
     """The commit that the target is to have, made in a worktree of its own with the person's hooks and signing."""
     if how == "merge" and await place.text("merge-base", "--", old, "HEAD", accept=(0, 1)) == old:
         return await place.commit_of("HEAD")

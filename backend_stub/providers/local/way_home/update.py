@@ -62,7 +62,7 @@ async def update(
         return Done(result={"conflicts": conflicts, "handed_over": True}, prompt=_prompt(how, base, conflicts))
     raise GitError(
         f"The {how} on {short(base)} meets conflicts in {listed(conflicts)}. Nothing was changed. Have the agent "
-        "resolve them (resolve: agent), or do it in the sandbox.",
+        "resolve them (update --resolve agent), or do it in the sandbox.",
         retryable=False,
     )
 
