@@ -217,7 +217,9 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     is_open = pull is not None and pull.state in IN_PROGRESS
     merged = f"#{pull.number} is merged" if pull is not None and pull.state is PullRequestState.MERGED else None
     looks = f"look at #{pull.number} again" if is_open and pull is not None else f"open one into {_local(base)}"
-    pushed = "the remote has it all" if work is not None and work.pushed and not work.uncommitted else None
+    pushed = None
+    if work is not None and work.pushed:
+        pushed = "the remote has all that is committed: commit first" if work.uncommitted else "the remote has it all"
     uncommitted = _files(work.uncommitted) if work is not None else "all changes"
     behind = f": {_commits(work.behind)}" if work is not None and work.behind else ""
     fetched = "fetch and " if base.startswith(_REMOTE) else ""
