@@ -23,6 +23,15 @@ def checkout_in(listing: str, branch: str, *, but_for: str | None = None) -> str
     return next((place for place, notes in worktrees_of(listing) if wanted in notes and place != but_for), None)
 
 
+async def name_behind(folder: str, branch: str, told: Told) -> str:
+    """The branch that one stands for which is but another name of it (`git symbolic-ref refs/heads/master
+    refs/heads/main`): worktrees are on that one. Any other is its own.
+    """
+    words = ("symbolic-ref", "--quiet", f"refs/heads/{branch}")
+    done = await run_git(folder, *words, told=told, accept=(0, 1, 128), bare=True)
+    return done.text.strip().removeprefix("refs/heads/") if done.exit_code == 0 else branch
+
+
 async def commit_of(folder: str, name: str, told: Told) -> str | None:
     """The commit that a name stands for in the repository in `folder`, if it has one; raises `GitError`."""
     done = await run_git(
@@ -54,7 +63,7 @@ async def expect_free(folder: str, branch: str, told: Told, *, but_for: str | No
     A worktree that somebody removed has its branch until git is told so.
     """
     listed = await run_git(folder, *LISTING, told=told, bare=True)
-    taken = checkout_in(listed.text, branch, but_for=but_for)
+    taken = checkout_in(listed.text, await name_behind(folder, branch, told), but_for=but_for)
     if taken is not None:
         raise GitError(
             f"The branch {branch} is taken: the worktree {taken} has it. Switch to another branch there, or archive "

@@ -195,6 +195,31 @@ async def test_a_clone_of_ours_has_every_branch_free(git_world: LocalWorld) -> N
             await started(git_world, provider, StartedFrom(branch="main"), repo)
 
 
+async def test_a_branch_of_a_clone_goes_with_its_task_though_the_clones_head_names_it(git_world: LocalWorld) -> None:
+    spike(git_world)
+    repo = Repo(repo_id="repo-0123456789ab", label="code", remote=f"file://{add_origin(git_world)}")
+    async with git_world.provider() as provider:
+        task, folder = await started(git_world, provider, StartedFrom(branch="main"), repo)
+        await provider.destroy_sandbox(git_world.call(task, repo), Release(delete_branch=True))
+        assert not folder.exists()
+        _, again = await started(git_world, provider, StartedFrom(branch="main"), repo)
+        assert branch_of(again) == "main"
+
+
+async def test_another_name_of_a_branch_is_as_taken_as_that(git_world: LocalWorld) -> None:
+    spike(git_world)
+    code = git_world.repository
+    git(code, "symbolic-ref", "refs/heads/master", "refs/heads/main")
+    async with git_world.provider() as provider:
+        with pytest.raises(GitError, match=f"The branch master is taken: the worktree {code} has it"):
+            await started(git_world, provider, StartedFrom(branch="master"))
+        task, _ = await started(git_world, provider, StartedFrom(branch="spike"))
+        done = await operate(git_world, provider, task, "land", into="master")
+        assert done.result["into"] == "main"
+        assert git(code, "status", "--porcelain") == "", "the checkout came along"
+        assert (code / "mine.txt").exists()
+
+
 # The forge
 
 

@@ -12,6 +12,7 @@ from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
+from foundry_tui.contract.replace import replace
 from tests.git import git
 from tests.local.world import LocalWorld
 
@@ -452,3 +453,50 @@ async def test_an_ignored_file_in_the_way_is_named_and_stays(git_world: LocalWor
         (git_world.repository / ".env").unlink()
         await operate(git_world, provider, task, "land")
         assert (git_world.repository / ".env").read_text() == "theirs\n"
+
+
+JOURNAL = {
+    "cut": b'{"checkout": "L2hvbWU=", "chan',
+    "garbage": b"\xff\x00\xfe",
+    "of another sort": b"[1, 2]",
+    "out of the checkout": b'{"checkout": "Lw==", "folders": [], '
+    b'"changes": [{"name": "Li4veA==", "before": {}, "after": {}}]}',
+    "a folder above": b'{"checkout": "Lw==", "changes": [], "folders": ["L2V0Yw=="]}',
+}
+"""What may stand in a journal after a disk has failed."""
+
+
+@pytest.mark.parametrize("what", JOURNAL)
+async def test_a_journal_that_cannot_be_gone_by_harms_nothing_and_says_where_to_look(
+    git_world: LocalWorld, what: str
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n")
+        await operate(git_world, provider, task, "apply")
+        own = folder.parents[1] / "operation"
+        (own / "made").unlink()
+        (own / "journal.json").write_bytes(JOURNAL[what])
+        before = git(git_world.repository, "status", "--porcelain")
+        for kind in ("apply", "commit", "land"):
+            with pytest.raises(GitError, match="git status, remove the folder") as refused:
+                await operate(git_world, provider, task, kind)
+            assert str(own) in refused.value.message
+            assert not refused.value.retryable
+        assert git(git_world.repository, "status", "--porcelain") == before
+        shutil.rmtree(own)
+        await operate(git_world, provider, task, "commit")
+        own.mkdir(exist_ok=True)
+        (own / "journal.json").write_bytes(JOURNAL[what])
+        operation = Operation(
+            operation_id="o",
+            task_id=task.task_id,
+            kind=OperationKind.APPLY,
+            request={},
+            state=OperationState.RUNNING,
+            at=1,
+            revision=1,
+        )
+        await git_world.kill(provider, replace(task, operations=(operation,)))
+        assert not folder.exists()
+        assert git(git_world.repository, "status", "--porcelain") == before

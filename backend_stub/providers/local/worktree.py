@@ -220,7 +220,12 @@ class Worktrees:
                     f"{'commit' if commits == 1 else 'commits'}; push it or delete it yourself",
                     retryable=False,
                 )
-            await run_git(common, "branch", "-D", "--", record.branch, told=told, bare=True)
+            words: tuple[str, ...] = ("branch", "-D", "--", record.branch)
+            if record.cloned:
+                # The HEAD of a clone of ours may name it, which is enough for git to call it checked out.
+                await expect_free(common, record.branch, told, but_for=record.repository)
+                words = ("update-ref", "-d", HEADS + record.branch, tip)
+            await run_git(common, *words, told=told, bare=True)
 
     async def _make_new(self, plan: Plan, common: str, told: Told) -> Record:
         path = self._records.worktree(plan.task_id, plan.repository)

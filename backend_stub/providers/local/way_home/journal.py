@@ -126,11 +126,20 @@ class Journal:
 
     @classmethod
     def read(cls, place: Path) -> "Journal | None":
-        """The one that was written, if one was."""
+        """The one that was written, if one was. Raises `GitError` for one that says nothing that could be gone by."""
         try:
-            return cls(place, decode((place / _JOURNAL).read_bytes(), _Written))
+            written = decode((place / _JOURNAL).read_bytes(), _Written)
+            for name in (*(change.name for change in written.changes), *written.folders):
+                _parts(os.fsdecode(name))
+            return cls(place, written)
         except FileNotFoundError:
             return None
+        except (OSError, msgspec.DecodeError, GitError) as error:
+            raise GitError(
+                f"{place / _JOURNAL}, which says what was being changed in a checkout of yours, cannot be gone by: "
+                f"{str(error).rstrip('.')}. Look there with git status, remove the folder {place}, then do this again.",
+                retryable=False,
+            ) from error
 
     def make(self) -> Sequence[str]:
         """Have all files be as they are to be, or as they were; files that a person has changed meanwhile: then the

@@ -20,7 +20,7 @@ NEW, OLD = "new", "old"
 async def land(place: Place, call: Call, progress: Progress, *, how: str, into: str | None, archive: bool) -> Done:
     """Raises `GitError`; then no branch and no checkout was touched."""
     await progress.step("check")
-    target = into or place.record.base_name
+    target = await _branch_behind(place, into or place.record.base_name)
     if NEW in progress.notes:
         await place.take_over()
         await place.free_refs(f"{HEADS}{target}")
@@ -144,6 +144,12 @@ async def _remove_apart(place: Place) -> None:
     apart = place.own / "apart"
     await place.git("worktree", "remove", "--force", "--force", "--", str(apart), accept=(0, 128))
     await anyio.to_thread.run_sync(lambda: shutil.rmtree(apart, ignore_errors=True))
+
+
+async def _branch_behind(place: Place, name: str) -> str:
+    """The branch that is meant: one may be but another name of it, and checkouts are on that one."""
+    ref = await place.text("symbolic-ref", "--quiet", f"{HEADS}{name}", accept=(0, 1, 128))
+    return ref.removeprefix(HEADS) or name
 
 
 async def _checkout_of(place: Place, target: str) -> Path | None:
