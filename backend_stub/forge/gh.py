@@ -48,6 +48,8 @@ _FIELDS = "number,url,title,state,isDraft,statusCheckRollup,reviewDecision,merge
 _HEAD_FIELDS = "headRefName,baseRefName,isCrossRepository,headRepositoryOwner"
 _JOB = re.compile(r"/actions/runs/\d+/jobs?/(?P<id>\d+)")
 _NO_LOG = re.compile(r"HTTP (?:404|410)", re.IGNORECASE)
+_LONGEST_LINE = 300
+"""Characters of a title or a name."""
 _LOG_BYTES = 1024 * 1024
 """Of a log so many bytes are read, from its end."""
 _THREADS = (
@@ -139,7 +141,7 @@ class GitHubCli:
                 "it as such (--pr).",
                 retryable=False,
             )
-        return Issue(title=str(told.get("title") or ""), text=str(told.get("body") or ""), url=url)
+        return Issue(title=_line(told.get("title")), text=str(told.get("body") or ""), url=url)
 
     async def failed_checks(
         self, remote: str, number: int, names: Collection[str], logs: int, most: int
@@ -177,7 +179,7 @@ class GitHubCli:
         return PullRequest(
             number=number,
             url=str(told.get("url")),
-            title=str(told.get("title")),
+            title=_line(told.get("title")),
             state=states.get(state, draft),
             checks=checks_of(told.get("statusCheckRollup") or ()),
             review=_REVIEWS.get(str(told.get("reviewDecision")), Review.NONE),
@@ -335,7 +337,13 @@ def _outcome(check: Mapping[str, Any]) -> str:
 
 
 def _name_of(check: Mapping[str, Any]) -> str:
-    return str(check.get("name") or check.get("context") or "check")
+    return _line(check.get("name") or check.get("context")) or "check"
+
+
+def _line(said: object) -> str:
+    """What the forge calls something, as one line of a length that every list can bear; GitHub's own are shorter."""
+    words = " ".join(str(said or "")[: 4 * _LONGEST_LINE].split())
+    return words if len(words) <= _LONGEST_LINE else f"{words[: _LONGEST_LINE - 1]}…"
 
 
 def comments_of(answer: Mapping[str, Any]) -> Sequence[Comment]:

@@ -292,6 +292,19 @@ async def test_where_a_pull_request_comes_from_and_what_an_issue_says(hub: GitHu
     assert not hub.unknown
 
 
+async def test_what_the_forge_calls_things_is_one_line_that_every_list_can_bear(hub: GitHub, repo: Repo) -> None:
+    endless = "Sums\n\nare  wrong " * 50_000
+    pull = repo.open(endless, "", "feat")
+    pull.check(endless, "FAILURE")
+    forge = forge_of(hub)
+    head = await forge.head(REMOTE, pull.number)
+    issue = await forge.issue(REMOTE, repo.issue(endless, "text").number)
+    (failed,) = await forge.failed_checks(REMOTE, pull.number, head.pull_request.checks.names, 0, 0)
+    said = {head.pull_request.title, issue.title, failed.name, *head.pull_request.checks.names}
+    assert said == {f"{('Sums are wrong ' * 50)[:299]}…"}
+    assert issue.text == "text"
+
+
 async def test_a_failed_check_s_log_ends_with_its_error_and_is_bounded(hub: GitHub, repo: Repo) -> None:
     forge = forge_of(hub)
     number = (await forge.propose(REMOTE, PROPOSAL)).number
