@@ -252,7 +252,7 @@ SHOTS: tuple[Shot, ...] = (
         "create-from",
         "A task starts from what exists, too: a branch, a pull request or an issue.",
         lambda: store_of(every_state()),
-        ("n", *"make the checks pass", "ctrl+o", "tab", "tab", "tab", "tab", *"pr 212"),
+        ("n", *"make the checks pass", "ctrl+o", *["tab"] * 5, *"pr 212"),
     ),
     Shot(
         "no-agent-create",

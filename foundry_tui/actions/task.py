@@ -131,7 +131,7 @@ TASK_ROWS: Sequence[Action] = (
         "next_session",
         "right_square_bracket",
         "next session",
-        "The session behind this one.",
+        "The session after this one.",
         "Session",
         _K,
         why_not=why_no_other_session,

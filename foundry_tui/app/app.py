@@ -377,6 +377,7 @@ class FoundryApp(textual_compat.UnusedKeys):
         """Show a task, over the screen that is on top; nothing is asked of the network first."""
         from foundry_tui.screens.task import TaskScreen
 
+        self.news.opened(task_id)
         self.push_screen(TaskScreen(task_id))
 
     def open_new_task(self, repo: str | None = None, draft: "CreateTask | None" = None) -> None:

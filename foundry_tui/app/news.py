@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from foundry_tui.app.notifications import TerminalNotifier, toasts
+from foundry_tui.app.textual_compat import take_notification_away
 from foundry_tui.client.changes import Changes
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.view.news import NewsFinder
 
@@ -21,6 +23,8 @@ class NewsNotifier:
         self._notifier = notifier
         self._desk = NewsFinder()
         self._is_open = False
+        self._told: dict[str, str] = {}
+        """What the last toast of a task said, by its id."""
         self.telling = telling
         """Whether it tells anything."""
         self.in_front = True
@@ -42,9 +46,17 @@ class NewsNotifier:
             return
         app = self._host.app
         unseen = [item for item in news if not _shows(app.screen, item.task.task_id)]
-        for text, severity in toasts(unseen):
+        told = toasts(unseen)
+        for text, severity in told:
             app.notify(text, severity=severity)
+        if len(told) == len(unseen):
+            self._told |= {item.task.task_id: text for item, (text, _) in zip(unseen, told, strict=True)}
         self._notifier.tell(news if not self.in_front else unseen)
+
+    def opened(self, task_id: str) -> None:
+        """The task is on the screen: the toast that told of it would only cover what says the same."""
+        if (text := self._told.pop(task_id, None)) is not None:
+            take_notification_away(self._host.app, harmless(text, lines=True))
 
 
 def _shows(screen: Screen[object], task_id: str) -> bool:

@@ -17,10 +17,10 @@ from foundry_tui.actions.rules import why_no_writing
 from foundry_tui.app.host import Host
 from foundry_tui.contract.filter import Term, entry_of, matching, parse
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.contract.task_words import STATUS_WORDS
+from foundry_tui.contract.task_words import STATUS_WORDS, Group, group_of, needs_person
 from foundry_tui.screens.base import ClosedOnce
 from foundry_tui.view.cells import plain
-from foundry_tui.view.groups import Grouping, Sorting, sort_key
+from foundry_tui.view.groups import Grouping, Sorting, SortKey, sort_key
 from foundry_tui.view.keys import key_label
 from foundry_tui.view.labels import title_of
 
@@ -28,6 +28,16 @@ TASKS_FOUND = 30
 """Tasks that one search brings at most; more letters bring the others."""
 LOOKED_AT_AT_ONCE = 500
 """Tasks of which a search looks at all at once, between which it may have found enough."""
+LETTERS = 3
+"""Letters from which a search may be for tasks that stand somewhere."""
+FIRST = 1000.0
+"""The score of a task that stands where the search says: more than any action's."""
+_STANDS = {
+    Group.NEEDS_INPUT: "needs input asks you waits for you",
+    Group.WORKING: "working",
+    Group.FAILED: "failed",
+}
+"""By which words tasks are found by where they stand: those that one goes to from anywhere."""
 TASKS_OFFERED = 5
 """Tasks offered before anything is typed: those that come first in the list."""
 
@@ -83,8 +93,7 @@ class PaletteProvider(Provider):
         for name, told, run in self._actions():
             yield DiscoveryHit(Content(name), run, help=told)
         tasks = self.foundry.store.tasks.values()
-        first = sorted(tasks, key=lambda task: sort_key(task, Grouping.STATE, Sorting.NEWEST))
-        for task in first[:TASKS_OFFERED]:
+        for task in sorted(tasks, key=_as_listed)[:TASKS_OFFERED]:
             run_it = partial(self.foundry.open_task, task.task_id)
             yield DiscoveryHit(Content(_label(task)), run_it, help=self._told(task))
         for name, choose in self._themes():
@@ -97,7 +106,13 @@ class PaletteProvider(Provider):
             score = max(matcher.match(name), matcher.match(told) * 0.8)
             if score > 0:
                 yield Hit(score, _highlighted(matcher, name), run, text=name, help=told)
+        standing = {task.task_id: task for task in self._standing(query)}
+        for task in standing.values():
+            label = _label(task)
+            yield Hit(FIRST, Content(label), partial(self.foundry.open_task, task.task_id), label, self._told(task))
         for task in self._found(query):
+            if task.task_id in standing:
+                continue
             label = _label(task)
             score = matcher.match(label)
             # A task found by its branch, its prompt or its id stands behind those found by their title.
@@ -140,6 +155,13 @@ class PaletteProvider(Provider):
         """Tasks that the filter of the list would show, `TASKS_FOUND` at most."""
         return islice(self._matching(parse(query)), TASKS_FOUND)
 
+    def _standing(self, query: str) -> list[TaskSummary]:
+        """Tasks that stand where the search says, as `asks` or `failed`: `TASKS_FOUND` at most, in the list's order."""
+        text = query.strip().lower()
+        groups = {group for group, words in _STANDS.items() if len(text) >= LETTERS and f" {text}" in f" {words}"}
+        tasks = [task for task in self.foundry.store.tasks.values() if groups and group_of(task) in groups]
+        return sorted(tasks, key=_as_listed)[:TASKS_FOUND]
+
     def _matching(self, terms: Sequence[Term]) -> Iterator[TaskSummary]:
         """Those tasks, some at once, which is much sooner than one by one and need not look at all of them."""
         tasks = list(self.foundry.store.tasks.values()) if terms else []
@@ -149,7 +171,8 @@ class PaletteProvider(Provider):
             yield from (task for task in some if task.task_id in found)
 
     def _told(self, task: TaskSummary) -> str:
-        parts = (STATUS_WORDS[task.status], task.repo_label, task.branch or "")
+        stands = "asks you" if needs_person(task) else STATUS_WORDS[task.status]
+        parts = (stands, task.repo_label, task.branch or "")
         told = f" {self.foundry.glyphs.separator} ".join(plain(part) for part in parts if part)
         # Textual looks for markup in a string, and takes a content as it stands.
         return cast("str", Content(told))
@@ -157,6 +180,10 @@ class PaletteProvider(Provider):
     def _themes(self) -> list[tuple[str, Callable[[], None]]]:
         foundry = self.foundry
         return [(f"Theme: {name}", partial(foundry.choose_theme, name)) for name in sorted(foundry.available_themes)]
+
+
+def _as_listed(task: TaskSummary) -> SortKey:
+    return sort_key(task, Grouping.STATE, Sorting.NEWEST)
 
 
 def _label(task: TaskSummary) -> str:

@@ -68,6 +68,13 @@ def replace_notification(app: App[Any], last: Notification | None, following: No
     return True
 
 
+def take_notification_away(app: App[Any], message: str) -> None:
+    """Show notifications of these words no more; `App.clear_notifications` takes away all others too."""
+    for shown in [each for each in app._notifications if each.message == message]:
+        app._unnotify(shown, refresh=False)
+    app._refresh_notifications()
+
+
 def has_binding(widget: Widget, key: str, idle: Collection[str] = ()) -> bool:
     """Whether a widget does something of its own with this key, as keys are configured; `idle` bindings do nothing now.
 

@@ -28,7 +28,7 @@ from foundry_tui.screens.unsent_text import UnsentText
 from foundry_tui.view.attachments import why_no_images
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
-from foundry_tui.view.prompt_queue import above_composer, in_conversation
+from foundry_tui.view.prompt_queue import above_composer, in_conversation, without_told_reason
 from foundry_tui.view.silence import silent_since
 from foundry_tui.view.task_notices import empty_state_of, open_permissions, turn_words
 from foundry_tui.view.turn import TurnTime, turn_time
@@ -115,11 +115,7 @@ class Conversation:
         session = self._task.session
         said = self._task.store.transcript(session.session_id) if session is not None else ()
         writable = why_no_writing(self._task.context()) is None
-        task = self._task.record
-        if task is not None and task.status is TaskStatus.ERROR and task.error is not None:
-            # Why the turn failed stands with what is said of the failure.
-            reason = task.error.message
-            prompts = [replace(p, error=None) if p.error and p.error.message == reason else p for p in prompts]
+        prompts = without_told_reason(prompts, self._task.record)
         self._queue = above_composer(prompts, begun=bool(said)) if writable else ()
         told = in_conversation(prompts, self._queue)
         self._said = bool(said) or bool(told)

@@ -13,7 +13,7 @@ from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.answers import AnyAsk, is_answered_by_digits
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.preview import changes_words, is_prepared, open_question, session_in_view
-from foundry_tui.view.prompt_queue import above_composer, in_conversation
+from foundry_tui.view.prompt_queue import above_composer, in_conversation, without_told_reason
 from foundry_tui.view.questions import answers_of
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class ListPreview:
         session = session_in_view(task, ask) if task is not None else None
         known = store.session(session.session_id) if session is not None else None
         items = store.transcript(session.session_id) if session is not None else ()
-        prompts = known.prompts if known is not None else ()
+        prompts = without_told_reason(known.prompts if known is not None else (), task)
         told = in_conversation(prompts, above_composer(prompts, begun=bool(items)))
         widget.show_conversation(items, told, ask if isinstance(ask, Permission) else None)
         sent = list(self._answered.values()).count(task.task_id) if task is not None else 0

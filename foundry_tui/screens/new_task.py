@@ -52,6 +52,8 @@ from foundry_tui.view.new_task import (
     provider_hint,
     provider_remark,
     remarks_of,
+    repo_candidates,
+    repo_name,
     request_of,
     start_remark,
     taken_branches,
@@ -149,14 +151,11 @@ class NewTaskScreen(FoundryDialog[None]):
         self._drafts = TaskDrafts(app.commands.drafts, self._given)
         draft = self._drafts.first(asked)
         if draft is not None:
-            known = find_repo(draft.repo, repos)
-            asked = (location(known) if known is not None else draft.repo) or asked
-        if not asked:
-            first = next(iter(ordered(repos, app.options.repo)), None)
-            asked = location(first) if first is not None else ""
+            asked = draft.repo or asked
+        asked = asked or next(map(location, ordered(repos, app.options.repo)), "")
         self._files_at_first = local_files(draft) if draft is not None else ()
         self._more_options = more_options(draft)
-        return {"repo": asked, **values_of(draft)}
+        return {"repo": repo_name(asked, repos), **values_of(draft)}
 
     def on_mount(self) -> None:
         creations = self.foundry.store.creations.values()
@@ -310,8 +309,8 @@ class NewTaskScreen(FoundryDialog[None]):
         self._completions.asked(message.query)
 
     def _repo_candidates(self, typed: str) -> list[str]:
-        known = [location(repo) for repo in ordered(self.foundry.store.repos.values(), self.foundry.options.repo)]
-        places = dict.fromkeys((*known, *folders_below(typed, self._folder)))
+        known = ordered(self.foundry.store.repos.values(), self.foundry.options.repo)
+        places = dict.fromkeys((*repo_candidates(typed, known), *folders_below(typed, self._folder)))
         return [place for place in places if place != typed]
 
     def _agents(self) -> list[str]:

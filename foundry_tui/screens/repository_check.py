@@ -8,7 +8,7 @@ from msgspec import Struct
 from foundry_tui.contract.records import Repo
 from foundry_tui.contract.repositories import is_remote
 from foundry_tui.process.repositories import repository_around
-from foundry_tui.view.new_task import Remark, find_repo
+from foundry_tui.view.new_task import Remark, find_repo, location
 
 
 class RepositoryChoice(Struct, frozen=True, kw_only=True):
@@ -28,9 +28,8 @@ def judge(text: str, repos: Iterable[Repo], folder: Path) -> RepositoryChoice:
         return RepositoryChoice(value=None, remark=Remark("choose a repository: a folder or a git URL", bad=True))
     known = find_repo(text, repos)
     if known is not None:
-        return RepositoryChoice(
-            value=known.path or known.remote or known.repo_id, remark=Remark(known.label), repo=known
-        )
+        where = location(known)
+        return RepositoryChoice(value=where, remark=Remark(where if text == known.label else known.label), repo=known)
     if is_remote(text):
         return RepositoryChoice(value=text, remark=Remark("a git URL that is new here"))
     try:

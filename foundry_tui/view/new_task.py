@@ -1,5 +1,6 @@
 """What the new-task dialog offers and what it says beside its fields; pure, the folders looked at elsewhere."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
@@ -74,8 +75,26 @@ LARGEST_PROMPT = LARGEST_BODY - 16_384
 
 
 def location(repo: Repo) -> str:
-    """How a repository is written into the field: its folder or its URL."""
+    """Where a repository is: its folder or its URL."""
     return repo.path or repo.remote or repo.repo_id
+
+
+def repo_names(repos: Sequence[Repo]) -> list[str]:
+    """How each repository is written into the field: by its label where that names no other, else by its location."""
+    taken = Counter(name for repo in repos for name in {repo.label, location(repo), repo.repo_id})
+    alone = (repo.label == repo.label.strip() and taken[repo.label] == 1 for repo in repos)
+    return [repo.label if is_alone else location(repo) for repo, is_alone in zip(repos, alone, strict=True)]
+
+
+def repo_candidates(typed: str, repos: Sequence[Repo]) -> list[str]:
+    """The known repositories as the field offers them: by name, and where they are once a path or a URL is typed."""
+    return [*repo_names(repos), *(location(repo) for repo in repos if "/" in typed)]
+
+
+def repo_name(text: str, repos: Collection[Repo]) -> str:
+    """What the field begins with for a repository that this text names: its name if it is known, else the text."""
+    known = find_repo(text, repos)
+    return next((name for repo, name in zip(repos, repo_names([*repos]), strict=True) if repo is known), text)
 
 
 def ordered(repos: Iterable[Repo], current: str | None) -> list[Repo]:

@@ -87,7 +87,7 @@ def sentence(news: News) -> str:
         case NewsKind.FAILED:
             what = state_text(news.task, UNICODE, news.task.status_since, bar=False)
             reason = news.task.error.message if news.task.error is not None else ""
-            return f"{title}: {what}. {reason}".rstrip()
+            return f"{title}: {what}: {reason}" if reason else f"{title}: {what}"
 
 
 def summary(news: Iterable[News]) -> str:

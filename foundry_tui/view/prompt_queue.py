@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from foundry_tui.contract.records import Prompt, PromptState
+from foundry_tui.contract.records import Prompt, PromptState, TaskSummary
+from foundry_tui.contract.replace import replace
+from foundry_tui.contract.status import TaskStatus
 
 MOST_LINES = 4
 """Lines that the queue takes at most, the one that counts the rest among them."""
@@ -12,6 +14,14 @@ def waiting(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
     """The prompts that wait, in the order in which they will be delivered: those that steer go first."""
     queued = [prompt for prompt in prompts if prompt.state is PromptState.QUEUED]
     return tuple(sorted(queued, key=lambda prompt: not prompt.steer))
+
+
+def without_told_reason(prompts: Sequence[Prompt], task: TaskSummary | None) -> Sequence[Prompt]:
+    """The same, but for the reason of one that failed where what is said of the task's failure gives it already."""
+    if task is None or task.status is not TaskStatus.ERROR or task.error is None:
+        return prompts
+    reason = task.error.message
+    return [replace(each, error=None) if each.error and each.error.message == reason else each for each in prompts]
 
 
 def above_composer(prompts: Sequence[Prompt], *, begun: bool) -> tuple[Prompt, ...]:

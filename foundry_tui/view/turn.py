@@ -54,7 +54,7 @@ def _is_of(event: HistoryEvent, session_id: str, kind: HistoryKind) -> bool:
 def counted_from(task: TaskSummary, session_id: str | None, now: int) -> int:
     """When what the task's state says began: a question when it was asked, a turn without the time that it waited."""
     if not isinstance(task, TaskDetail):
-        return task.status_since
+        return min((ask.at for ask in task.asks), default=task.status_since) if task.needs_input else task.status_since
     asked = [question.at for question in task.permissions if question.state is PermissionState.OPEN]
     if asked and task.needs_input:
         return min(asked)

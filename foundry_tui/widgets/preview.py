@@ -14,6 +14,7 @@ from textual.widgets import Static
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import Prompt, TaskDetail, TaskSummary
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.transcript import TranscriptItem
 from foundry_tui.view.ages import ago
 from foundry_tui.view.answers import AnyAsk, is_answered_by_digits
@@ -22,11 +23,12 @@ from foundry_tui.view.clock import Clock
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.labels import UNSENT, glyph_of, state_text, title_of
-from foundry_tui.view.preview import shows_stages
+from foundry_tui.view.preview import session_in_view, shows_stages
 from foundry_tui.view.questions import heading_of
 from foundry_tui.view.roles import Role
 from foundry_tui.view.rows import state_role
 from foundry_tui.view.stepper import failure, steps
+from foundry_tui.view.turn import counted_from
 from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.transcript import Transcript
@@ -163,7 +165,10 @@ class Preview(Vertical, can_focus=False):
     def _show_head(self, task: TaskSummary) -> None:
         now, creation, glyphs = self._clock.now_ms(), self._creation, self._glyphs
         style = _STYLE.get(state_role(task, creation), "$text-faint")
-        state = state_text(task, glyphs, self._heard.now_ms(), creation, bar=False)
+        heard = self._heard.now_ms()
+        session = session_in_view(task, None)
+        since = counted_from(task, session.session_id if session is not None else None, heard)
+        state = state_text(replace(task, status_since=since), glyphs, heard, creation, bar=False)
         simulated = simulated_word(task.provider)
         told = [
             (f"{plain(title_of(task))}\n", "bold $foreground"),

@@ -159,8 +159,15 @@ def speaking() -> list[TaskSummary]:
         PermissionOption(option_id="deny", name="Deny", kind="reject_once"),
     )
     title = "Run make release DEPLOY=staging?"
-    ask = Ask(permission_id="ask-1", session_id="session-1", title=title, at=NOW, options=options)
-    edit = Ask(permission_id="ask-2", session_id="session-2", title="Edit ci.yml", at=NOW, options=options, whole=False)
+    ask = Ask(permission_id="ask-1", session_id="session-1", title=title, at=NOW - 12 * SECOND, options=options)
+    edit = Ask(
+        permission_id="ask-2",
+        session_id="session-2",
+        title="Edit ci.yml",
+        at=NOW - 12 * SECOND,
+        options=options,
+        whole=False,
+    )
     usage = {1: 12, 2: 64, 3: 41, 4: 7}
 
     def used(number: int) -> tuple[SessionSummary, ...]:

@@ -544,6 +544,21 @@ async def test_a_terminal_that_cannot_be_lent_says_so() -> None:
         assert the_dialog(on).values["prompt"] == "kept"
 
 
+async def test_a_known_repository_is_called_by_its_name_and_where_it_is_stands_below() -> None:
+    async with dialog() as on:
+        assert the_dialog(on).query_one("#repo", Input).value == "shop"
+        assert text_of(on).count("/src/shop") == 1, "below the field"
+        await on.press(*"do it", "ctrl+s")
+    request = next(call[1] for call in on.commands.calls if call[0] == "create")
+    assert isinstance(request, CreateTask) and request.repo == "/src/shop"
+
+
+async def test_of_two_repositories_of_one_name_the_field_tells_the_folders() -> None:
+    both = make_repo("shop"), make_repo("shop", repo_id="repo-old", path="/old/shop")
+    async with dialog(a_store(*both), repo="/old/shop") as on:
+        assert the_dialog(on).query_one("#repo", Input).value == "/old/shop"
+
+
 # Repositories, judged by their folders.
 
 

@@ -251,6 +251,22 @@ async def test_the_palette_offers_actions_and_jumps_to_any_task() -> None:
         assert s.app.screen.shows_task(task_id(37))
 
 
+@pytest.mark.parametrize("said", ["asks", "waits", "needs"])
+async def test_the_palette_finds_the_task_that_waits_from_anywhere(said: str) -> None:
+    tasks = [make_task(number, TaskStatus.RUNNING, title=f"Ask for tasks {number}") for number in range(1, 9)]
+    store = make_store([*tasks, make_task(9, TaskStatus.RUNNING, title="Keys", needs_input=1)])
+    async with stage(store) as s:
+        s.app.open_task(task_id(1))
+        await s.pilot.pause()
+        await s.press("ctrl+p", *said)
+        await s.app.workers.wait_for_complete()
+        await s.pilot.pause(0.3)
+        assert "asks you" in str(s.app.screen.query_one(OptionList).get_option_at_index(0).prompt)
+        await s.press("enter")
+        await s.pilot.pause()
+        assert isinstance(s.app.screen, TaskScreen) and s.app.screen.shows_task(task_id(9))
+
+
 async def test_the_palette_runs_actions_on_the_screen_below() -> None:
     async with stage(make_store([make_task(1)])) as s:
         await s.press("colon", *"group by")
@@ -430,7 +446,7 @@ async def test_a_task_out_of_view_that_fails_is_told(written: list[str]) -> None
         await s.pilot.pause()
         _fail(s)
         await s.flush()
-        assert messages(s) == ["Other: sandbox failed. no room left on the machine"]
+        assert messages(s) == ["Other: sandbox failed: no room left on the machine"]
         assert written[0] == "bell" and "Other: sandbox failed" in written[1]
 
 

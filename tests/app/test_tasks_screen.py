@@ -9,7 +9,16 @@ from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.problems import Problem
-from foundry_tui.contract.records import FileDiff, Sandbox
+from foundry_tui.contract.records import (
+    ErrorKind,
+    FileDiff,
+    HistoryEvent,
+    HistoryKind,
+    PromptState,
+    Sandbox,
+    SessionStatus,
+)
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import CreateTask, Diff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens import list_preview
@@ -19,10 +28,12 @@ from foundry_tui.widgets.bars import ActionBar, TopBar
 from foundry_tui.widgets.empty_state import EmptyList
 from foundry_tui.widgets.preview import Preview
 from foundry_tui.widgets.task_list import TaskList
-from tests.app.factories import NOW, SECOND, make_detail, make_task, task_id
+from foundry_tui.widgets.transcript import Transcript
+from tests.app.factories import NOW, SECOND, make_detail, make_error, make_session, make_task, task_id
 from tests.app.harness import OFFLINE, Stage, make_store, put, put_detail, remove, stage
 from tests.app.list_scenes import many, store_of_every_state
 from tests.app.looking import check_drawn, text_of
+from tests.app.task_scenes import SESSION, TASK, a_session, a_transcript, store_with, turn_failed_scene
 
 pytestmark = pytest.mark.anyio
 
@@ -365,6 +376,40 @@ async def test_the_preview_shows_the_highlighted_task_and_follows_the_cursor() -
         await s.pilot.resize_terminal(100, 36)
         await s.quiet()
         assert not previews(s)
+
+
+async def test_the_preview_tells_a_working_agents_time_without_what_it_waited_for_a_person() -> None:
+    begun = NOW - 100 * SECOND
+    kinds = HistoryKind.PROMPT_DELIVERED, HistoryKind.PERMISSION_OPENED, HistoryKind.PERMISSION_ANSWERED
+    history = tuple(
+        HistoryEvent(
+            seq=seq,
+            task_id=task_id(1),
+            kind=kind,
+            at=begun + after * SECOND,
+            payload={"session_id": "session-1", "permission_id": "q"},
+        )
+        for seq, (kind, after) in enumerate(zip(kinds, (0, 2, 95), strict=True), 1)
+    )
+    working = {"status_since": begun, "sessions": (make_session(1, status=SessionStatus.RUNNING),)}
+    async with stage(make_store([make_task(1, TaskStatus.RUNNING, **working)])) as s:
+        put_detail(s.store, make_detail(1, TaskStatus.RUNNING, history=history, **working))
+        await s.flush()
+        await s.quiet()
+        assert "working 7s" in text_of(s, Preview)
+
+
+async def test_the_preview_says_once_why_a_turn_failed() -> None:
+    scene = turn_failed_scene()
+    known, task = scene.session(SESSION), scene.detail(TASK)
+    assert known is not None and task is not None
+    error = make_error("the agent ended by itself with exit code 137", kind=ErrorKind.AGENT, stage=None)
+    prompts = tuple(replace(prompt, state=PromptState.FAILED, error=error) for prompt in known.prompts)
+    failed = a_session(SessionStatus.ERROR, prompts=prompts, transcript=a_transcript()[:1])
+    async with stage(store_with(task, failed), size=(220, 50)) as s:
+        await s.quiet()
+        assert "failed" in text_of(s, Transcript)
+        assert text_of(s, Preview).count("exit code 137") == 1
 
 
 async def test_the_preview_holds_the_tasks_topic_only_while_it_shows_it() -> None:

@@ -6,10 +6,12 @@ from textual.widgets import Button
 from textual.widgets._toast import Toast
 
 from foundry_tui.app.textual_compat import strips_of
+from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
 from tests.app import task_scenes as scenes
-from tests.app.harness import make_app
+from tests.app.factories import make_task, task_id
+from tests.app.harness import make_app, make_store, put, stage
 from tests.app.list_scenes import store_of_every_state
 from tests.app.task_scenes import TASK
 
@@ -63,3 +65,18 @@ async def test_with_a_dialog_open_each_stands_once_and_the_mark_of_freshness_is_
         lines = [strip.text for strip in strips_of(app)]
         assert sum("The task became" in line for line in lines) == 1
         assert ("stale" if opens else "live") in lines[0]
+
+
+async def test_opening_a_task_takes_away_the_toast_that_told_of_it() -> None:
+    tasks = [make_task(number, TaskStatus.RUNNING, title=f"Task {number}") for number in (1, 2, 3)]
+    async with stage(make_store(tasks), notifications=True) as on:
+        on.app.open_task(task_id(3))
+        await on.pilot.pause()
+        put(on.store, *(make_task(number, TaskStatus.ERROR, title=f"Task {number}") for number in (1, 2)))
+        await on.flush()
+        assert len(on.app._notifications) == 2
+        on.app.open_task(task_id(1))
+        await on.pilot.pause()
+        (left,) = on.app._notifications
+        assert left.message.startswith("Task 2: sandbox failed: ")
+        assert len(on.app.screen.query(Toast)) == 1

@@ -104,7 +104,7 @@ def test_many_news_are_one_toast() -> None:
 
 def test_a_failure_is_told_with_its_reason() -> None:
     text = sentence(News(NewsKind.FAILED, make_task(1, TaskStatus.ERROR)))
-    assert text == "Fix the login redirect of page 1: sandbox failed. no room left on the machine"
+    assert text == "Fix the login redirect of page 1: sandbox failed: no room left on the machine"
 
 
 def test_terminal_notifications_fit_the_terminal() -> None:
