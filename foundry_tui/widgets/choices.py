@@ -43,6 +43,7 @@ class ChoiceList(Drawn):
         `take` takes the highlighted choice, as a click on it asks for.
         """
         super().__init__()
+        self.display = False
         self._take_highlighted = take
         self._field = field
         self._choices: tuple[Choice, ...] = ()

@@ -242,3 +242,7 @@ async def test_files_of_a_folder_that_is_new_to_the_backend_are_named_too(tmp_pa
         assert offered(on) == ["README.md"]
         await on.press("escape", "escape")
         assert on.app.screen_stack[1:] == [], "the first closes the list, the second the dialog"
+
+
+def test_the_list_is_closed_before_any_style_is_read() -> None:
+    assert not ChoiceList("#field", lambda: None).display, "else the footer tells of its keys until something changes"

@@ -4,6 +4,7 @@ What the agent does not take, or is not where it was said to be, is told in sent
 """
 
 import base64
+import errno
 import mimetypes
 import os
 import re
@@ -109,7 +110,9 @@ def _link(path: str, root: Path) -> tuple[Block | None, str | None]:
     except (FileNotFoundError, NotADirectoryError):
         return None, f"{path} is not in the sandbox: the prompt went without it."
     except (OSError, RuntimeError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it leads to itself"
+        # Until Python 3.12 a link that leads to itself is a RuntimeError.
+        round_about = isinstance(error, RuntimeError) or getattr(error, "errno", None) == errno.ELOOP
+        why = "it leads to itself" if round_about else getattr(error, "strerror", None) or "no file can have this name"
         return None, f"{path} cannot be looked at ({why}): the prompt went without it."
     if not real.is_relative_to(root.resolve()):
         return None, f"{path} leads out of the sandbox: the prompt went without it."
