@@ -88,6 +88,9 @@ class ManyHosts:
     def has(self, name: str | None) -> bool:
         return name in (None, self.me.name)
 
+    def is_alone(self) -> bool:
+        return all(host.state is not HostState.UP or host.name == self.me.name for host in self._known.values())
+
     def is_lost(self, name: str) -> bool:
         host = self._known.get(name)
         return name != self.me.name and (host is None or host.state is HostState.LOST)

@@ -37,6 +37,9 @@ class OneHost:
         """What tasks call their host by may be a former name of this machine."""
         return True
 
+    def is_alone(self) -> bool:
+        return True
+
     def is_lost(self, name: str) -> bool:
         return False
 

@@ -77,6 +77,10 @@ class Hosts(Protocol):
         """Whether what the host of this name has is this one's; None: what none has."""
         ...
 
+    def is_alone(self) -> bool:
+        """Whether no other host is up."""
+        ...
+
     def is_lost(self, name: str) -> bool:
         """Whether nothing was heard of this host for some seconds, or ever."""
         ...

@@ -81,6 +81,8 @@ class HandingOver:
             return next(
                 (each.name for each in await self._hosts.all() if place.host in (each.name, each.host_id)), None
             )
+        if self._hosts.is_alone():
+            return None
         path = place.repo if isinstance(place.repo, str) else None
         if path is not None and (repo := await self._backend.storage.repo(path)) is not None:
             path = repo.path

@@ -87,11 +87,11 @@ async def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEve
         await _begin_task(change, transaction)
     else:
         await _change_task(change, transaction)
-    if change.moved:
-        await tables.do("tasks.place", change.task.host, change.task.provider, task_id)
+        if change.moved:
+            await tables.do("tasks.place", change.task.host, change.task.provider, task_id)
     if change.task.status in ENDED and await tables.change("tasks.end", task_id):
         await tables.do("meta.count_ended", 1)
-    if change.free_branch or change.hold_branch is not None:
+    if change.expected and (change.free_branch or change.hold_branch is not None):
         await tables.do("branches.forget", task_id)
     if change.hold_branch is not None:
         refusal = _refused(BranchTakenError(change.hold_branch))
@@ -111,9 +111,7 @@ async def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEve
         await tables.do("leftovers.write", task_id, encode(change.leftover))
     if change.leftover_gone:
         await drop_leftover(task_id, transaction)
-    told = await _write_history(change, transaction)
-    await tables.settle()
-    return told
+    return await _write_history(change, transaction)
 
 
 async def apply_made(change: Change, transaction: Transaction) -> tuple[Change, Sequence[HistoryEvent]]:
@@ -154,7 +152,6 @@ async def prune(task_id: str, transaction: Transaction) -> None:
     if known is not None:
         repo = decode(known[0], Repo)
         await _write_repo(replace(repo, task_count=max(0, repo.task_count - 1)), transaction)
-    await tables.settle()
 
 
 async def drop_leftover(task_id: str, transaction: Transaction) -> None:
@@ -192,6 +189,8 @@ async def _begin_task(change: Change, transaction: Transaction) -> None:
         detail,
         encode(change.private),
         change.request,
+        task.host,
+        task.provider,
         task.task_id,
     )
 

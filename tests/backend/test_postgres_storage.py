@@ -23,7 +23,7 @@ from foundry_tui.contract.events import EventName, TopicKind
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import HistoryKind, Repo
 from tests.backend.engines import PATIENCE, Database, Postgres, lives
-from tests.backend.rows import first_change, item, next_change, permission, with_rows
+from tests.backend.rows import REPO, first_change, item, next_change, permission, prompt, session, with_rows
 from tests.postgres import OWNER, POOLER_PORT, PostgresServer, name_of
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +92,25 @@ async def test_every_process_is_told_of_the_commits_of_all_each_once_and_in_one_
             await each.until_told(last)
     assert [seq for seq, *_ in told(several[0])] == list(range(1, last + 1))
     assert told(several[0]) == told(several[1]) == told(several[2])
+
+
+async def test_a_new_task_takes_few_statements_and_as_many_whatever_it_has(backends: Backends) -> None:
+    log = backends.server.folder / "log"
+    backends.server.execute(f"ALTER DATABASE {backends.name} SET log_statement = 'all'")
+    marks = [f"repo-{uuid7()}", f"repo-{uuid7()}"]
+    few, many = (structs.replace(REPO, repo_id=mark) for mark in marks)
+    async with backends.one("here").open() as storage:
+        await storage.commit(first_change("few", repo=few))
+        asked = prompt("s", "p")
+        rows = {"sessions": [session("many", "s", 1, asked)], "prompts": [asked], "hold_branch": "fix", "moved": True}
+        await storage.commit(first_change("many", repo=many, history=((HistoryKind.TASK_CREATED, {}),) * 4, **rows))
+    lines = log.read_text().splitlines()
+    for mark in marks:
+        first = next(number for number, line in enumerate(lines) if mark in line)
+        (process,) = re.findall(r"\[\d+\]", lines[first])
+        after = [line for line in lines[first:] if process in line and "LOG:  " in line]
+        said = [line.partition("LOG:  ")[2] for line in after]
+        assert next(number for number, each in enumerate(said) if each.endswith("COMMIT")) == 2, said
 
 
 async def test_nothing_is_lost_when_the_listening_connection_or_a_notification_is(backends: Backends) -> None:

@@ -59,11 +59,11 @@ class Place:
                 process.close()
 
     @contextmanager
-    def floor(self) -> Iterator[Path]:
-        """The socket of the floor."""
+    def floor(self, url: str | None = None) -> Iterator[Path]:
+        """The socket of the floor, in the database of this URL or in one of SQLite."""
         with tempfile.TemporaryDirectory(prefix="fdry-") as name:
             socket = Path(name) / "s"
-            words = [sys.executable, "-m", "tests.bench.durable", str(self.folder), f"unix:{socket}"]
+            words = [sys.executable, "-m", "tests.bench.durable", url or str(self.folder), f"unix:{socket}"]
             with (
                 Path(name, "log").open("wb") as log,
                 subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log) as process,

@@ -28,26 +28,35 @@ def run() -> list[Figure]:
         server.database() as url,
         server.database() as shared,
     ):
-        return [_creating(Place(Path(name)), url), *_telling(Path(name), shared)]
+        return [*_creating(Place(Path(name)), url), *_telling(Path(name), shared)]
 
 
-def _creating(place: Place, url: str) -> Figure:
+def _creating(place: Place, url: str) -> list[Figure]:
+    """Against the insert alone, and against one that each request does in the backend's own server."""
     floors: list[float] = []
+    served: list[float] = []
     creates: list[float] = []
     with (
         place.backend(HANGING, "--max-provisioning", "1", "--database", url) as socket,
+        place.floor(url) as floor_socket,
         psycopg.connect(url, autocommit=True) as connection,
     ):
         connection.execute("CREATE TABLE bare (body BYTEA NOT NULL)")
-        place.times(socket, 1, 20)
+        for each in (floor_socket, socket):
+            place.times(each, 1, 20)
         for _ in range(ROUNDS):
             for _ in range(ALONE):
                 began = time.perf_counter()
                 connection.execute("INSERT INTO bare VALUES (%s)", (place.body(),))
                 floors.append(time.perf_counter() - began)
+            served += place.times(floor_socket, 1, ALONE)
             creates += place.times(socket, 1, ALONE)
-    value, floor = (statistics.median(each) * 1000 for each in (creates, floors))
-    return against_floor("create on PostgreSQL, one at a time: p50", value, floor, "ms", 3, "the floor has no HTTP")
+    value, floor, over_http = (statistics.median(times) * 1000 for times in (creates, floors, served))
+    name = "create on PostgreSQL, one at a time: p50"
+    return [
+        against_floor(name, value, floor, "ms", 3, "the floor has no HTTP"),
+        against_floor(f"{name}, against an insert over HTTP", value, over_http, "ms", 3, "the server as for SQLite"),
+    ]
 
 
 def _telling(folder: Path, url: str) -> list[Figure]:

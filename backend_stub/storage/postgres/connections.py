@@ -144,8 +144,8 @@ class Readers:
             try:
                 if read in reading.OF_ONE_STATEMENT:
                     return await read(PostgresTables(connection), *args, **kwargs)
-                async with connection.pipeline() as pipeline, connection.transaction():
-                    return await read(PostgresTables(connection, pipeline), *args, **kwargs)
+                async with connection.pipeline(), connection.transaction():
+                    return await read(PostgresTables(connection), *args, **kwargs)
             except psycopg.Error as error:
                 failure = error
                 if not connection.broken:

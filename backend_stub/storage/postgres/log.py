@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import anyio
 import msgspec
@@ -60,16 +61,23 @@ class Own:
     def last(self) -> int:
         return self.events[-1].seq
 
-    def columns(self) -> tuple[list[object], ...]:
-        """The rows that are written of it, column by column."""
-        events = self.events
-        return (
-            [event.seq for event in events],
-            [str(event.name) for event in events],
-            [event.task_id for event in events],
-            [event.session_id for event in events],
-            [encode(event.record) for event in events],
-        )
+
+def written_of(events: Sequence[Event]) -> tuple[bytes, str]:
+    """What is written of them: their records' JSON in one, and JSON of the rest, with where each begins, from 1."""
+    bodies = [encode(event.record) for event in events]
+    starts = accumulate(map(len, bodies), initial=1)
+    rows = [
+        {
+            "seq": event.seq,
+            "name": event.name,
+            "task_id": event.task_id,
+            "session_id": event.session_id,
+            "start": start,
+            "length": len(body),
+        }
+        for event, body, start in zip(events, bodies, starts, strict=False)
+    ]
+    return b"".join(bodies), encode(rows).decode()
 
 
 class Log:
@@ -92,6 +100,11 @@ class Log:
         """It was. When nothing of others lies between it is told at once, else in its turn."""
         if own.first == self.seq + 1:
             self._tell_own(own)
+
+    def tells(self, seq: int) -> bool:
+        """Whether nothing is to be read to tell of this seq: it is told, or is what this process is about to tell."""
+        own = self._own.get(self.seq + 1)
+        return seq <= self.seq or (own is not None and own.last == seq)
 
     def found(self, rows: Sequence[Row]) -> None:
         """Rows of the log, in order; those that were told are passed over."""
@@ -185,7 +198,7 @@ class Follower:
                 self._pruned_at = time.monotonic()
                 await connection.execute(SQL["events.prune"], (self._kept_seconds,))
             async for notice in connection.notifies(timeout=LOOK_SECONDS):
-                if int(notice.payload) > self._log.seq:
+                if not self._log.tells(int(notice.payload)):
                     break
 
     async def _read_on(self, connection: AsyncConnection) -> None:

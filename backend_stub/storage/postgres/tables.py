@@ -1,12 +1,13 @@
 """The tables in PostgreSQL: statements go out one after the other, and are waited for when their answer matters."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import anyio.to_thread
-from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
+from psycopg import AsyncConnection, AsyncCursor
 
 from backend_stub.storage.statements import read_statements
 from backend_stub.storage.tables import Refusal, Row
@@ -16,53 +17,95 @@ SQL = {
     for name, statement in read_statements(Path(__file__).with_name("sql")).items()
 }
 
+TOGETHER = 16
+"""Statements that are sent as one, at most."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class PostgresTables:
-    """See `Tables`: a connection in a transaction, and in this pipeline if more than one thing is done there.
+@dataclass(frozen=True)
+class _Written:
+    """A statement that waits to be sent, or whose answer is not known yet."""
 
-    Raises `psycopg.Error`.
+    name: str
+    values: Sequence[object]
+    refusal: Refusal | None
+
+
+class PostgresTables:
+    """See `Tables`: a connection in a transaction, and in a pipeline if more than one thing is done there.
+
+    What is written into different tables goes out as one statement. Raises `psycopg.Error`.
     """
 
-    def __init__(self, connection: AsyncConnection, pipeline: AsyncPipeline | None = None) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._pipeline = pipeline
-        self._is_settled = True
-        self._unsure: list[tuple[AsyncCursor[Row], Refusal]] = []
+        self._written: list[_Written] = []
+        self._unsure: list[tuple[AsyncCursor[Row], Sequence[_Written]]] = []
 
     async def fetch(self, name: str, *values: object) -> Sequence[Row]:
-        return await (await self._run(name, values)).fetchall()
+        await self._send()
+        return await (await self._run(SQL[name], values)).fetchall()
 
     async def change(self, name: str, *values: object) -> int:
-        cursor = await self._run(name, values)
-        await self._sync()
-        return cursor.rowcount
+        await self._send()
+        rows = await (await self._run(_together((name,)), values)).fetchall()
+        return int(rows[0][0])
 
     async def do(self, name: str, *values: object) -> None:
-        self._is_settled = False
-        await self._run(name, values)
+        await self._write(_Written(name, values, None))
 
     async def must_change(self, refusal: Refusal, name: str, *values: object) -> None:
-        self._is_settled = False
-        self._unsure.append((await self._run(name, values), refusal))
+        await self._write(_Written(name, values, refusal))
 
     async def settle(self) -> None:
-        if not self._is_settled:
-            await self._sync()
+        await self._send()
         unsure, self._unsure = self._unsure, []
-        for cursor, refusal in unsure:
-            if not cursor.rowcount:
-                raise await refusal()
-
-    async def _sync(self) -> None:
-        if self._pipeline is not None:
-            await self._pipeline.sync()
-        self._is_settled = True
+        for cursor, written in unsure:
+            (counts,) = await cursor.fetchall()
+            for count, each in zip(counts, written, strict=True):
+                if not count and each.refusal is not None:
+                    raise await each.refusal()
 
     async def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(partial(work, *args, **kwargs))
 
-    async def _run(self, name: str, values: Sequence[Any]) -> AsyncCursor[Row]:
-        return await self._connection.execute(SQL[name], values, binary=True)
+    async def _write(self, written: _Written) -> None:
+        if len(self._written) == TOGETHER or not all(_can_join(each.name, written.name) for each in self._written):
+            await self._send()
+        self._written.append(written)
+
+    async def _send(self) -> None:
+        """Have what waits executed, without waiting for it."""
+        written, self._written = self._written, []
+        if written:
+            statement = _together(tuple(each.name for each in written))
+            values = [value for each in written for value in each.values]
+            self._unsure.append((await self._run(statement, values), written))
+
+    async def _run(self, statement: bytes, values: Sequence[Any]) -> AsyncCursor[Row]:
+        return await self._connection.execute(statement, values, binary=True)
+
+
+@cache
+def _can_join(first: str, second: str) -> bool:
+    """Whether two statements can be parts of one, which sees nothing of what its other parts write.
+
+    In one table that holds for rows that are added for the first time, no matter what is there.
+    """
+    if first.partition(".")[0] != second.partition(".")[0]:
+        return True
+    return all(SQL[name].startswith(b"INSERT") and b"ON CONFLICT" not in SQL[name] for name in (first, second))
+
+
+@cache
+def _together(names: Sequence[str]) -> bytes:
+    """One statement that does these, and gives how many rows each changed."""
+    parts = []
+    for number, name in enumerate(names):
+        statement = SQL[name].rstrip(b";")
+        returning = b"" if b"RETURNING" in statement else b" RETURNING 1"
+        parts.append(b"part%d AS (%b%b)" % (number, statement, returning))
+    counts = b", ".join(b"(SELECT count(*) FROM part%d)" % number for number in range(len(names)))
+    return b"WITH %b SELECT %b" % (b", ".join(parts), counts)

@@ -16,7 +16,7 @@ from backend_stub.domain.errors import StorageUnavailableError
 from backend_stub.domain.events import Event
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connect, connected
-from backend_stub.storage.postgres.log import Log, Own
+from backend_stub.storage.postgres.log import Log, Own, written_of
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
 from backend_stub.storage.postgres.tables import SQL, PostgresTables
 from backend_stub.storage.table_storage import Job
@@ -130,7 +130,7 @@ class Writer:
                 if events:
                     own = Own(events, started)
                     self._log.expect(own)
-                    await connection.execute(SQL["events.add"], (own.last, *own.columns()))
+                    await connection.execute(SQL["meta.tell"], (own.last,))
                 await connection.execute("COMMIT")
         except psycopg.Error as error:
             why = why_not(self._address, error, "written")
@@ -177,11 +177,13 @@ class Writer:
         events: list[Event] = []
         shared = len(batch) > 1
         for waiting in batch:
-            transaction = Transaction(PostgresTables(connection, pipeline), seq)
+            transaction = Transaction(PostgresTables(connection), seq)
             if shared:
                 await connection.execute("SAVEPOINT change")
             try:
                 waiting.result = await waiting.job(transaction)
+                if transaction.events:
+                    await transaction.tables.do("events.add", *written_of(transaction.events))
                 await transaction.tables.settle()
             except Exception as refusal:
                 if connection.broken or isinstance(refusal, psycopg.OperationalError):

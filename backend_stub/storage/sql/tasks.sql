@@ -1,8 +1,8 @@
 -- name: add
 INSERT INTO tasks (
-    task_id, repo_id, status, created_at, revision, seq, summary, detail, private, request, version
+    task_id, repo_id, status, created_at, revision, seq, summary, detail, private, request, host, provider, version
 )
-SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1
+SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1
 WHERE NOT EXISTS (SELECT 1 FROM pruned WHERE task_id = ?)
 ON CONFLICT (task_id) DO NOTHING;
 

@@ -1,10 +1,9 @@
 -- name: add
--- Whoever listens hears of them at the commit.
-WITH counted AS (
-    UPDATE meta SET seq = ?::BIGINT RETURNING pg_notify('foundry_events', seq::TEXT)
-)
+-- The bodies come as one value: psycopg takes milliseconds to make an array of them.
 INSERT INTO events (seq, name, task_id, session_id, body)
-SELECT * FROM unnest(?::BIGINT[], ?::TEXT[], ?::TEXT[], ?::TEXT[], ?::BYTEA[]);
+SELECT seq, name, task_id, session_id, substr(bodies, start, length)
+FROM (SELECT ?::BYTEA AS bodies) AS given, json_to_recordset(?::JSON)
+AS rows (seq BIGINT, name TEXT, task_id TEXT, session_id TEXT, start INTEGER, length INTEGER);
 
 -- name: after
 SELECT seq, name, task_id, session_id, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?;

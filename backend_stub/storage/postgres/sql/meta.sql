@@ -17,6 +17,10 @@ SELECT seq FROM meta;
 -- name: set_seq
 UPDATE meta SET seq = ?;
 
+-- name: tell
+-- Whoever listens hears of it at the commit.
+UPDATE meta SET seq = ? RETURNING pg_notify('foundry_events', seq::TEXT);
+
 -- name: ended
 SELECT ended FROM meta;
 
