@@ -1,12 +1,12 @@
 """What exists in the demo world: a journal of its own, so that it remembers what the backend forgets."""
 
-import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import anyio
+import anyio.to_thread
 import msgspec
 from msgspec import Struct
 
@@ -17,9 +17,6 @@ from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import ProviderError
 from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.codec import decode, encode
-
-_TAIL = 256 * 1024
-"""Bytes at the end of the effects log in which a line is looked for."""
 
 
 class KeptFiles(Struct, frozen=True, kw_only=True):
@@ -77,7 +74,9 @@ class World:
         self.options: dict[str, dict[str, str | bool]] = {}
         """What options were set to, by session_id."""
         self._kept: dict[str, list[KeptFiles]] = {}
-        self._take(journal.replay())
+        last = self._take(journal.replay())
+        if last is not None and (log := script.effects_log()) is not None:
+            _add_missing(log, last)
 
     async def call(self, name: str, task_id: str, session_id: str | None = None, prompt_id: str | None = None) -> int:
         """Note that a call begins; its number among the task's calls of this name, from 1."""
@@ -159,22 +158,34 @@ class World:
 
     async def look(self, task_id: str) -> None:
         """Take in what other hosts did with the task; whoever asks about it must have looked."""
-        self._take(await self._journal.news(task_id))
+        await self._hear(await self._journal.news(task_id))
 
     async def _note(self, line: Line, once: str = "") -> bool:
         """Add the line to the journal, and to the effects log; whether it was new."""
         document = encode(line)
         added, news = await self._journal.append(line.task_id, document, once)
         # Where it was not added it may have been all the same, by this process, which was not told so.
-        self._take([each for each in news if not added or each != document])
+        await self._hear([each for each in news if not added or each != document])
         if added:
             self._apply(line)
-            if _is_logged(line) and (log := self._script.effects_log()) is not None:
+            log = self._script.effects_log() if _is_logged(line) else None
+            if log is not None and news:
+                # Another host may have looked, and told of it, while this one stood still.
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(_add_missing, log, document)
+            elif log is not None:
                 append_line(log, document)
         return added
 
-    def _take(self, documents: Sequence[bytes]) -> None:
-        """Take in lines that this process did not write, and see to it that the effects log has the last."""
+    async def _hear(self, documents: Sequence[bytes]) -> None:
+        """Take in lines that other hosts wrote, and see to it that the effects log has the last."""
+        last = self._take(documents)
+        if last is not None and (log := self._script.effects_log()) is not None:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(_add_missing, log, last)
+
+    def _take(self, documents: Sequence[bytes]) -> bytes | None:
+        """Take in lines that this process did not write; the last of those that the effects log is to have."""
         last = None
         for document in documents:
             try:
@@ -183,8 +194,7 @@ class World:
                 continue
             self._apply(line)
             last = document if _is_logged(line) else last
-        if last is not None and (log := self._script.effects_log()) is not None and last not in _tail(log):
-            append_line(log, last)
+        return last
 
     def _apply(self, line: Line) -> None:
         task_id = line.task_id
@@ -213,11 +223,7 @@ def _is_logged(line: Line) -> bool:
     return line.options is None and line.kept is None
 
 
-def _tail(log: Path) -> Sequence[bytes]:
-    """The last lines of the log."""
-    if not log.exists():
-        return ()
-    with log.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL))
-        return file.read().splitlines()
+def _add_missing(log: Path, document: bytes) -> None:
+    """Add a line of the journal to the effects log unless it is there; blocks."""
+    if not log.exists() or document not in log.read_bytes():
+        append_line(log, document)
