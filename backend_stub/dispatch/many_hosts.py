@@ -5,6 +5,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
 import anyio
 import msgspec
@@ -54,6 +55,8 @@ class ManyHosts:
         self._waited_for: set[str] = set()
         """The lost hosts whose tasks were told of, those that are bound to them too."""
         self._answer: Answer | None = None
+        self._begun: set[str] = set()
+        """What others ask that this process is at."""
         self._told = anyio.Event()
         self._drained = anyio.Event()
 
@@ -103,23 +106,28 @@ class ManyHosts:
         return self.has(await self._table.host_of(key))
 
     async def mine(self, task_ids: Sequence[str]) -> Sequence[str]:
-        return await self._table.mine(self.me.name, task_ids)
+        # Until they are told the new name, a host's tasks have the one that it had at its last start.
+        names = (self.me.name, self.me.former_name)
+        return [each for name in names if name is not None for each in await self._table.mine(name, task_ids)]
 
     def roomiest(self, provider: str | None, path: str | None) -> str:
         """The host for a new task: of those that are up, have the provider and the repository's folder, the one with
-        the most room; this one where none has more.
+        the most room; of several, and where there is none, this one.
         """
-        mine = self._room(self._known.get(self.me.name))
-        best, name = mine, self.me.name
-        for host in self._known.values():
-            has_all = (path is None or path in host.repositories) and (provider is None or provider in host.providers)
-            if host.state is HostState.UP and has_all and (room := self._room(host)) > best:
-                best, name = room, host.name
+        fit = (
+            host
+            for host in self._known.values()
+            if host.state is HostState.UP
+            and (path is None or path in host.repositories)
+            and (provider is None or provider in host.providers)
+        )
+        best = max(fit, key=lambda host: (self._room(host), host.name == self.me.name), default=None)
+        name = self.me.name if best is None else best.name
         self._given[name] += 1
         return name
 
-    def _room(self, host: Host | None) -> int:
-        return 0 if host is None else host.limit - host.running - self._given[host.name]
+    def _room(self, host: Host) -> int:
+        return host.limit - host.running - self._given[host.name]
 
     async def ask(self, host: str, asked: Asked) -> Answered | None:
         ask_id = await self._table.ask(self.me.host_id, host, msgspec.msgpack.encode(asked))
@@ -128,8 +136,10 @@ class ManyHosts:
         with anyio.move_on_after(ASK_SECONDS):
             while not self.is_lost(host):
                 told = self._told
-                document = await self._table.take_answer(ask_id)
+                document = await self._table.answer_to(ask_id)
                 if document is not None:
+                    with suppress(StorageUnavailableError):
+                        await self._table.take_back(ask_id)
                     return msgspec.msgpack.decode(document, type=Answered)
                 with anyio.move_on_after(LOOK_SECONDS):
                     await told.wait()
@@ -148,11 +158,16 @@ class ManyHosts:
         while True:
             told = self._told
             try:
-                asked = await self._table.take_asked(self.me.host_id, self._lease) if self._answer is not None else ()
+                asked = (
+                    await self._table.take_asked(self.me.host_id, self._lease, self._begun)
+                    if self._answer is not None
+                    else ()
+                )
             except StorageUnavailableError as error:
                 self._log.warning("what other hosts ask cannot be read: %s", error)
                 asked = ()
             for ask_id, document in asked:
+                self._begun.add(ask_id)
                 tasks.start_soon(self._answer_one, ask_id, document)
             with anyio.move_on_after(LOOK_SECONDS):
                 await told.wait()
@@ -165,8 +180,11 @@ class ManyHosts:
         except msgspec.DecodeError as error:
             self._log.warning("what a host of another version asks cannot be read: %s", error)
         except StorageUnavailableError as error:
-            # Who asked waits until it gives up, and asks again by the same ids.
+            # It is taken and answered once more: what has the same ids is done once.
+            self._begun.discard(ask_id)
             self._log.warning("an answer to another host could not be written: %s", error)
+        else:
+            self._begun.discard(ask_id)
 
     async def _beat_on(self) -> None:
         self._steady_since = time.monotonic()
@@ -202,9 +220,7 @@ class ManyHosts:
 
     async def _look(self) -> None:
         known = {host.name: host for host in await self._table.all()}
-        if {name: host.state for name, host in known.items()} != {
-            name: host.state for name, host in self._known.items()
-        }:
+        if _states(known) != _states(self._known):
             # Who was to have tasks say so may be lost too.
             self._waited_for.clear()
         self._known = known

@@ -95,7 +95,7 @@ class Hosts(Protocol):
 
     def roomiest(self, provider: str | None, path: str | None) -> str:
         """The host for a new task: of those that are up, have the provider and the repository's folder, the one with
-        the most room; this one where none has more.
+        the most room; of several, and where there is none, this one. `path` None: it can be had anywhere.
         """
         ...
 
@@ -160,16 +160,18 @@ class HostTable(Protocol):
         """Write down what a host is asked, and tell it; the id of the question, or None when it is lost."""
         ...
 
-    async def take_asked(self, host_id: str, lease: int) -> Sequence[tuple[str, bytes]]:
-        """What this host was asked and nobody has begun with; it is begun with now."""
+    async def take_asked(self, host_id: str, lease: int, begun: Collection[str]) -> Sequence[tuple[str, bytes]]:
+        """What this host was asked and has no answer, but for what this process has `begun` with: what one before it
+        left undone, too. It is begun with now.
+        """
         ...
 
     async def answer(self, ask_id: str, document: bytes) -> None:
         """Write down the answer to a question, and tell who asked."""
         ...
 
-    async def take_answer(self, ask_id: str) -> bytes | None:
-        """The answer, once; None when there is none yet."""
+    async def answer_to(self, ask_id: str) -> bytes | None:
+        """The answer; None when there is none yet."""
         ...
 
     async def take_back(self, ask_id: str) -> bool:

@@ -12,8 +12,10 @@ from starlette.types import ASGIApp, Message
 
 from backend_stub.domain.errors import RefusedError
 from backend_stub.domain.hosts import Answered, Asked
+from backend_stub.repository.location import is_repo_id
 from backend_stub.server.backend import Backend
 from foundry_tui.contract.codec import decode
+from foundry_tui.contract.repositories import is_remote
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -83,9 +85,10 @@ class HandingOver:
             )
         if self._hosts.is_alone():
             return None
-        path = place.repo if isinstance(place.repo, str) else None
-        if path is not None and (repo := await self._backend.storage.repo(path)) is not None:
-            path = repo.path
+        path = place.repo if isinstance(place.repo, str) and not is_remote(place.repo) else None
+        if path is not None and is_repo_id(path):
+            repo = await self._backend.storage.repo(path)
+            path = repo.path if repo is not None else None
         provider = place.provider if isinstance(place.provider, str) else None
         return self._hosts.roomiest(provider, path)
 

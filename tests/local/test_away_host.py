@@ -68,3 +68,17 @@ def test_a_task_can_be_killed_while_its_host_is_away(hosts: tuple[BackendProcess
     here.start()
     there.wait_task(task_id, "killed")
     assert not sandbox.exists()
+
+
+def test_a_host_that_is_called_otherwise_has_its_tasks_still(hosts: tuple[BackendProcess, BackendProcess]) -> None:
+    here, there = hosts
+    task = here.create("say one", host="here")
+    task_id, session = task["task_id"], task["sessions"][0]["session_id"]
+    there.wait_task(task_id, "idle")
+    here.stop()
+    here.options = ("--host", "renamed", *here.options[2:])
+    here.start()
+    there.wait_task(task_id, lambda now: now["host"] == "renamed")
+    here.post(f"/v1/sessions/{session}/prompts", {"prompt_id": "later", "text": "say two"})
+    there.wait_task(task_id, lambda now: now["status"] == "idle" and there.kinds(task_id).count("prompt.answered") == 2)
+    assert "away" not in str(there.get(f"/v1/tasks/{task_id}")["activity"])

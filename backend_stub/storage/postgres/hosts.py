@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 
 import anyio
@@ -92,18 +92,21 @@ class PostgresHosts:
         ask_id = secrets.token_hex(16)
         return ask_id if await self._statements.fetch("asks.add", ask_id, asker_id, document, host) else None
 
-    async def take_asked(self, host_id: str, lease: int) -> Sequence[tuple[str, bytes]]:
-        return [(ask_id, body) for ask_id, body in await self._statements.fetch("asks.take", host_id, lease)]
+    async def take_asked(self, host_id: str, lease: int, begun: Collection[str]) -> Sequence[tuple[str, bytes]]:
+        rows = await self._statements.fetch("asks.take", host_id, lease, list(begun))
+        return [(ask_id, body) for ask_id, body in rows]
 
     async def answer(self, ask_id: str, document: bytes) -> None:
         await self._statements.fetch("asks.answer", document, ask_id)
 
-    async def take_answer(self, ask_id: str) -> bytes | None:
-        rows = await self._statements.fetch("asks.take_answer", ask_id)
+    async def answer_to(self, ask_id: str) -> bytes | None:
+        rows = await self._statements.fetch("asks.answer_to", ask_id)
         return rows[0][0] if rows else None
 
     async def take_back(self, ask_id: str) -> bool:
-        return all(not begun for (begun,) in await self._statements.fetch("asks.take_back", ask_id))
+        rows = await self._statements.fetch("asks.take_back", ask_id)
+        # Where it was taken back twice nobody can tell any more.
+        return bool(rows) and not rows[0][0]
 
     async def listen(self, host_id: str, told: Callable[[], None]) -> None:
         while True:
@@ -128,16 +131,23 @@ class SharedJournal:
         self._statements = statements
         self._seen: Counter[str] = Counter()
         """The number of the last line that was told, by task_id."""
+        self._one_at_a_time: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        """By task_id: who reads what is new beside whoever adds a line would be told of that, too."""
 
     def replay(self) -> Sequence[bytes]:
         """Each task's lines are read when it is looked at first."""
         return ()
 
     async def append(self, task_id: str, document: bytes, once: str = "") -> Appended:
-        added = bool(await self._statements.fetch("demo_world.add", task_id, once or None, document))
-        return Appended(added, await self.news(task_id))
+        async with self._one_at_a_time[task_id]:
+            added = bool(await self._statements.fetch("demo_world.add", task_id, once or None, document))
+            return Appended(added, await self._read_on(task_id))
 
     async def news(self, task_id: str) -> Sequence[bytes]:
+        async with self._one_at_a_time[task_id]:
+            return await self._read_on(task_id)
+
+    async def _read_on(self, task_id: str) -> Sequence[bytes]:
         rows = await self._statements.fetch("demo_world.after", task_id, self._seen[task_id])
         if rows:
             self._seen[task_id] = rows[-1][0]

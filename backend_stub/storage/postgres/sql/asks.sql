@@ -8,15 +8,16 @@ SELECT pg_notify('foundry_hosts', host_id) FROM asked;
 
 -- name: take
 UPDATE asks SET begun = TRUE
-WHERE NOT begun AND host_id = (SELECT host_id FROM hosts WHERE host_id = ? AND lease = ?)
+WHERE answer IS NULL AND host_id = (SELECT host_id FROM hosts WHERE host_id = ? AND lease = ?)
+AND NOT ask_id = ANY (?)
 RETURNING ask_id, body;
 
 -- name: answer
 WITH answered AS (UPDATE asks SET answer = ? WHERE ask_id = ? RETURNING asker_id)
 SELECT pg_notify('foundry_hosts', asker_id) FROM answered;
 
--- name: take_answer
-DELETE FROM asks WHERE ask_id = ? AND answer IS NOT NULL RETURNING answer;
+-- name: answer_to
+SELECT answer FROM asks WHERE ask_id = ? AND answer IS NOT NULL;
 
 -- name: take_back
 DELETE FROM asks WHERE ask_id = ? RETURNING begun;

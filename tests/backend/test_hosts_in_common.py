@@ -1,0 +1,134 @@
+"""What hosts share in PostgreSQL, and what each makes of it."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from backend_stub.dispatch.many_hosts import ManyHosts
+from backend_stub.domain.hosts import Answered, Asked, HostIdentity, HostReport, HostTable
+from foundry_tui.contract.hosts import Host, HostState
+from tests.postgres import why_none
+
+with_postgres = [
+    pytest.mark.skipif(why_none() is not None, reason=str(why_none())),
+    pytest.mark.skipif(sys.platform != "linux", reason="the server is for Linux"),
+]
+ME, OTHER = HostIdentity("id-b", "b"), HostIdentity("id-a", "a")
+
+
+async def report() -> HostReport:
+    return HostReport(providers=("demo",), repositories=(), running=0, limit=4)
+
+
+def host(name: str, repositories: tuple[str, ...], running: int, state: HostState = HostState.UP) -> Host:
+    return Host(
+        host_id=f"id-{name}",
+        name=name,
+        state=state,
+        providers=("demo",),
+        repositories=repositories,
+        running=running,
+        limit=4,
+        at=0,
+    )
+
+
+class Known:
+    """A table of hosts that says no more than who there is."""
+
+    def __init__(self, *hosts: Host) -> None:
+        self._hosts = hosts
+
+    async def register(self, *_: object) -> tuple[int, bool]:
+        return 1, False
+
+    async def all(self) -> Sequence[Host]:
+        return self._hosts
+
+
+async def chosen(path: str | None, *hosts: Host) -> str:
+    """The host that `b` chooses for a new task."""
+    table: Any = Known(*hosts)
+    me = ManyHosts(ME, cast("HostTable", table), report, ["demo"])
+    await me.join()
+    return me.roomiest("demo", path)
+
+
+@pytest.mark.anyio
+async def test_a_new_task_goes_where_its_repository_is_and_most_room() -> None:
+    assert await chosen("/r", host("a", ("/r",), 3), host("b", (), 0)) == "a"
+    assert await chosen("/r", host("a", ("/r",), 1), host("b", ("/r",), 0)) == "b"
+    assert await chosen("/r", host("a", ("/r",), 0), host("b", ("/r",), 1)) == "a"
+    assert await chosen(None, host("a", (), 1), host("b", (), 1)) == "b"
+    assert await chosen("/nowhere", host("a", (), 0), host("b", (), 3)) == "b"
+    assert await chosen("/r", host("a", ("/r",), 0, HostState.LOST), host("b", (), 0)) == "b"
+    assert await chosen(None, host("a", (), 3), host("b", (), 0, HostState.DRAINING)) == "a"
+
+
+@asynccontextmanager
+async def table_of(folder: Path, url: str) -> AsyncIterator[HostTable]:
+    from backend_stub.storage.postgres import open_shared
+
+    async with open_shared(url, folder, ME, lambda: 0) as shared:
+        yield shared.hosts
+
+
+@pytest.mark.anyio
+@with_postgres[0]
+@with_postgres[1]
+async def test_what_is_asked_is_answered_also_when_whoever_began_with_it_is_gone(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    async def answer(asked: Asked) -> Answered:
+        return Answered(200, {}, asked.body)
+
+    async with table_of(tmp_path, postgres_url) as table:
+        lease, _ = await table.register(ME, await report(), ["demo"], 5.0)
+        asker = ManyHosts(OTHER, table, report, ["demo"])
+        await asker.join()
+        me = ManyHosts(ME, table, report, ["demo"])
+        me.answer_with(answer)
+        found: list[Answered | None] = []
+
+        async def ask() -> None:
+            found.append(await asker.ask("b", Asked("POST", "/v1/tasks/t/retry", b"{}")))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            with anyio.fail_after(10):
+                while not await table.take_asked(ME.host_id, lease, ()):
+                    await anyio.lowlevel.checkpoint()
+            # That process ends here, and the next one begins.
+            await me.join()
+            async with anyio.create_task_group() as running:
+                running.start_soon(me.run)
+                with anyio.fail_after(10):
+                    while not found:
+                        await anyio.lowlevel.checkpoint()
+                running.cancel_scope.cancel()
+        assert found == [Answered(200, {}, b"{}")]
+
+
+@pytest.mark.anyio
+@with_postgres[0]
+@with_postgres[1]
+async def test_an_answer_that_is_lost_on_its_way_can_be_had_again(tmp_path: Path, postgres_url: str) -> None:
+    async with table_of(tmp_path, postgres_url) as table:
+        lease, _ = await table.register(ME, await report(), ["demo"], 5.0)
+        ask_id = await table.ask(ME.host_id, ME.name, b"?")
+        assert ask_id is not None
+        assert await table.answer_to(ask_id) is None
+        assert await table.take_asked(ME.host_id, lease, ()) == [(ask_id, b"?")]
+        assert await table.take_asked(ME.host_id, lease, {ask_id}) == []
+        await table.answer(ask_id, b"!")
+        assert [await table.answer_to(ask_id) for _ in range(2)] == [b"!", b"!"]
+        assert await table.take_asked(ME.host_id, lease, ()) == []
+        assert not await table.take_back(ask_id)
+        assert not await table.take_back(ask_id)
+        assert await table.answer_to(ask_id) is None
