@@ -211,7 +211,11 @@ def _refuses_here(folder: Path, *options: str) -> tuple[int, str]:
 
 
 def test_another_database_is_refused_without_its_password(tmp_path: Path) -> None:
-    for url in ("postgresql://me:hush@db/foundry", "postgresql://db/foundry?user=me&password=hush"):
+    for url in (
+        "postgresql://me:hush@db/foundry",
+        "postgresql://db/foundry?user=me&password=hush",
+        "host=db dbname=foundry password=hush",
+    ):
         code, error = _refuses(
             "--data-dir", str(tmp_path / "data"), "--listen", f"unix:{tmp_path}/s", "--database", url
         )
