@@ -225,6 +225,27 @@ async def test_an_update_that_was_cut_while_git_wrote_files_is_begun_again_and_k
         assert len(git(folder, "show", f"{ref}:{half}")) == 1
 
 
+async def test_what_a_link_in_the_worktree_leads_to_is_not_taken_back_with_an_update(
+    git_world: LocalWorld, tmp_path: Path
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        change(elsewhere, "theirs.txt", "a person's own\n")
+        (folder / "deep").symlink_to(elsewhere)
+        change(folder, "one.txt", "1\n", commit=True)
+        (git_world.repository / "deep").mkdir()
+        change(git_world.repository, "deep/theirs.txt", "y\n")
+        change(git_world.repository, "theirs.txt", "y\n", commit=True)
+        told = Told()
+        told.notes = {"head": git(folder, "rev-parse", "HEAD"), "branch": str(task.branch)}
+        change(folder, "theirs.txt", "")
+        with pytest.raises(GitError, match="deep"):
+            await operate(git_world, provider, task, "update", told, how="merge")
+        assert (elsewhere / "theirs.txt").read_text() == "a person's own\n"
+
+
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 async def test_landing_moves_the_local_base_and_its_clean_checkout(git_world: LocalWorld, how: str) -> None:
     async with git_world.provider() as provider:

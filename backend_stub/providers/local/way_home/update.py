@@ -1,5 +1,6 @@
 """Brings the base into a worktree's branch, by rebase or merge; conflicts leave all as it was."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.snapshot import joined_names, split_names
 from backend_stub.providers.local.way_home.place import HEADS, ORIGIN, Place, base_of, listed, refused, short
+from backend_stub.repository.nofollow import UnusableError, folder_below
 
 HEAD, BRANCH = "head", "branch"
 
@@ -128,10 +130,11 @@ def _forget(git_dir: Path) -> None:
 
 
 def _remove(folder: Path, names: Sequence[str]) -> None:
-    """In a thread: files that are no part of the branch."""
+    """In a thread: files that are no part of the branch. What a link leads to is no part of the worktree either."""
     for name in names:
-        with suppress(OSError):
-            (folder / name).unlink()
+        *above, last = name.split("/")
+        with suppress(OSError, UnusableError), folder_below(folder, above) as inner:
+            os.unlink(last, dir_fd=inner)
 
 
 async def _fetched_base(place: Place, progress: Progress) -> str:
