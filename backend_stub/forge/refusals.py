@@ -21,6 +21,8 @@ _NOTHING_NEW = re.compile(r"No commits between", re.IGNORECASE)
 _NO_BASE = re.compile(r"Base ref must be a branch", re.IGNORECASE)
 _GARBLED = re.compile(r"invalid character|unexpected end of JSON|cannot unmarshal", re.IGNORECASE)
 _RETRY_AFTER = re.compile(r"^retry-after:\s*(\d{1,7})\s*$", re.IGNORECASE | re.MULTILINE)
+LONGEST_LIMIT = 3_600
+"""Seconds after which a forge is asked again, whatever it said: none limits for longer, and strange answers may."""
 _EMPTY_LINE = re.compile(r"\r?\n\r?\n")
 
 
@@ -65,7 +67,8 @@ def refused(host: str, repository: str, exit_code: int, errors: str) -> ForgeErr
 
 def limited(host: str, answer: str, now: int) -> ForgeLimitedError:
     """The same for a rate limit, with its end: by what `gh api --include rate_limit` printed at the time `now` (ms)."""
-    seconds = _seconds(answer, now)
+    told = _seconds(answer, now)
+    seconds = None if told is None else min(told, LONGEST_LIMIT)
     when = "later" if seconds is None else f"in {max(1, -(-seconds // 60))} min"
     return ForgeLimitedError(
         f"{host} takes no more requests for now (its rate limit is used up). Try again {when}.",

@@ -15,6 +15,7 @@ from backend_stub.domain.forge import ForgeError, ForgeLimitedError, Proposal
 from backend_stub.forge import gh
 from backend_stub.forge.check_logs import end_of_log
 from backend_stub.forge.gh import GitHubCli, checks_of
+from backend_stub.forge.refusals import limited
 from foundry_tui.contract.pull_request import Checks, ChecksState, PullRequestState
 from foundry_tui.contract.replace import replace
 from tests.forge.github_stub import GitHub, Pull, Repo
@@ -337,3 +338,13 @@ def test_the_end_of_any_log_is_short_and_harmless(log: str, most: int) -> None:
     assert len(text) <= most
     assert not any(char in text for char in "\x1b\r")
     assert cut or text == end_of_log(log, 10_000)[0]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["HTTP/2.0 429\nRetry-After: 9999999\n\n{}", '\n\n{"resources":{"core":{"remaining":0,"reset":99999999999}}}'],
+)
+def test_no_answer_keeps_a_forge_from_being_asked_for_days(answer: str) -> None:
+    refusal = limited("github.com", answer, now=0)
+    assert refusal.until == 3_600_000
+    assert "in 60 min" in str(refusal)
