@@ -130,6 +130,9 @@ class ManyHosts:
         return host.limit - host.running - self._given[host.name]
 
     async def ask(self, host: str, asked: Asked) -> Answered | None:
+        if self.is_lost(host):
+            # It may have begun, or come back, since that was known.
+            await self._look()
         ask_id = await self._table.ask(self.me.host_id, host, msgspec.msgpack.encode(asked))
         if ask_id is None:
             return None

@@ -49,7 +49,7 @@ class HandingOver:
             host = None if came_over(request) else await self._hosts.host_of(key)
             if host is None or self._hosts.has(host):
                 return await handler(request)
-            if not self._hosts.is_lost(host) and (answer := await self._ask(host, request)) is not None:
+            if (answer := await self._ask(host, request)) is not None:
                 return answer
             if request.method in ("GET", "HEAD"):
                 await self._refuse_what_is_there(key, host)
@@ -66,8 +66,7 @@ class HandingOver:
             host = await self._chosen(await request.body())
             if host is None or self._hosts.has(host):
                 return await handler(request)
-            answer = None if self._hosts.is_lost(host) else await self._ask(host, request)
-            if answer is None:
+            if (answer := await self._ask(host, request)) is None:
                 raise RefusedError(503, f"The host {host} is away. Choose another, or try again when it is back.")
             return answer
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
+import msgspec
 import pytest
 
 from backend_stub.dispatch.many_hosts import ManyHosts
@@ -43,13 +44,22 @@ class Known:
     """A table of hosts that says no more than who there is."""
 
     def __init__(self, *hosts: Host) -> None:
-        self._hosts = hosts
+        self.hosts = hosts
 
     async def register(self, *_: object) -> tuple[int, bool]:
         return 1, False
 
     async def all(self) -> Sequence[Host]:
-        return self._hosts
+        return self.hosts
+
+    async def ask(self, asker_id: str, host: str, document: bytes) -> str:
+        return "asked"
+
+    async def answer_to(self, ask_id: str) -> bytes:
+        return msgspec.msgpack.encode(Answered(200, {}))
+
+    async def take_back(self, ask_id: str) -> bool:
+        return True
 
 
 async def chosen(path: str | None, *hosts: Host) -> str:
@@ -69,6 +79,15 @@ async def test_a_new_task_goes_where_its_repository_is_and_most_room() -> None:
     assert await chosen("/nowhere", host("a", (), 0), host("b", (), 3)) == "b"
     assert await chosen("/r", host("a", ("/r",), 0, HostState.LOST), host("b", (), 0)) == "b"
     assert await chosen(None, host("a", (), 3), host("b", (), 0, HostState.DRAINING)) == "a"
+
+
+@pytest.mark.anyio
+async def test_a_host_that_has_begun_a_moment_ago_is_asked() -> None:
+    table: Any = Known(host("b", (), 0))
+    me = ManyHosts(ME, cast("HostTable", table), report, ["demo"])
+    await me.join()
+    table.hosts = (host("a", (), 0), host("b", (), 0))
+    assert await me.ask("a", Asked("POST", "/v1/tasks/t/retry")) == Answered(200, {})
 
 
 @asynccontextmanager

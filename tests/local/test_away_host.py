@@ -79,6 +79,6 @@ def test_a_host_that_is_called_otherwise_has_its_tasks_still(hosts: tuple[Backen
     here.options = ("--host", "renamed", *here.options[2:])
     here.start()
     there.wait_task(task_id, lambda now: now["host"] == "renamed")
-    here.post(f"/v1/sessions/{session}/prompts", {"prompt_id": "later", "text": "say two"})
+    there.post(f"/v1/sessions/{session}/prompts", {"prompt_id": "later", "text": "say two"})
     there.wait_task(task_id, lambda now: now["status"] == "idle" and there.kinds(task_id).count("prompt.answered") == 2)
     assert "away" not in str(there.get(f"/v1/tasks/{task_id}")["activity"])
