@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import compress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,11 +37,13 @@ class _Written:
 class PostgresTables:
     """See `Tables`: a connection in a transaction, and in a pipeline if more than one thing is done there.
 
-    What is written into different tables goes out as one statement. Raises `psycopg.Error`.
+    What is written into different tables goes out as one statement. With `strict` nothing is waited for, and a
+    statement that must change something and does not is an error of the database. Raises `psycopg.Error`.
     """
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, *, strict: bool = False) -> None:
         self._connection = connection
+        self._strict = strict
         self._written: list[_Written] = []
         self._unsure: list[tuple[AsyncCursor[Row], Sequence[_Written]]] = []
 
@@ -50,7 +53,7 @@ class PostgresTables:
 
     async def change(self, name: str, *values: object) -> int:
         await self._send()
-        rows = await (await self._run(_together((name,)), values)).fetchall()
+        rows = await (await self._run(_together((name,), None), values)).fetchall()
         return int(rows[0][0])
 
     async def do(self, name: str, *values: object) -> None:
@@ -80,9 +83,11 @@ class PostgresTables:
         """Have what waits executed, without waiting for it."""
         written, self._written = self._written, []
         if written:
-            statement = _together(tuple(each.name for each in written))
-            values = [value for each in written for value in each.values]
-            self._unsure.append((await self._run(statement, values), written))
+            must_change = tuple(each.refusal is not None for each in written) if self._strict else None
+            statement = _together(tuple(each.name for each in written), must_change)
+            cursor = await self._run(statement, [value for each in written for value in each.values])
+            if not self._strict:
+                self._unsure.append((cursor, written))
 
     async def _run(self, statement: bytes, values: Sequence[Any]) -> AsyncCursor[Row]:
         return await self._connection.execute(statement, values, binary=True)
@@ -100,12 +105,15 @@ def _can_join(first: str, second: str) -> bool:
 
 
 @cache
-def _together(names: Sequence[str]) -> bytes:
-    """One statement that does these, and gives how many rows each changed."""
+def _together(names: Sequence[str], must_change: Sequence[bool] | None) -> bytes:
+    """One statement that does these, and gives how many rows each changed; or fails where one must and has not."""
     parts = []
     for number, name in enumerate(names):
         statement = SQL[name].rstrip(b";")
         returning = b"" if b"RETURNING" in statement else b" RETURNING 1"
         parts.append(b"part%d AS (%b%b)" % (number, statement, returning))
-    counts = b", ".join(b"(SELECT count(*) FROM part%d)" % number for number in range(len(names)))
-    return b"WITH %b SELECT %b" % (b", ".join(parts), counts)
+    counts = [b"(SELECT count(*) FROM part%d)" % number for number in range(len(names))]
+    told = b", ".join(counts)
+    if must_change is not None:
+        told = b"1 / least(1, %b)" % b", ".join(compress(counts, must_change)) if any(must_change) else b"1"
+    return b"WITH %b SELECT %b" % (b", ".join(parts), told)

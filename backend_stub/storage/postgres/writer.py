@@ -96,7 +96,7 @@ class Writer:
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
-            self.refusal = await self._commit(batch)
+            self.refusal = await self._commit(batch, carefully=len(batch) > 1)
         except BaseException:
             self.refusal = "the backend is shutting down"
             raise
@@ -106,8 +106,12 @@ class Writer:
                     waiting.error = StorageUnavailableError(self.refusal)
                 waiting.known.set()
 
-    async def _commit(self, batch: Sequence[_Waiting]) -> str | None:
-        """Commit what can be committed of these, each with its outcome; why nothing could be, or None."""
+    async def _commit(self, batch: Sequence[_Waiting], *, carefully: bool) -> str | None:
+        """Commit what can be committed of these, each with its outcome; why nothing could be, or None.
+
+        One that is alone need not be done carefully: it is sent together with its COMMIT, in the hope that nothing
+        refuses it, and done again if something does.
+        """
         started = time.perf_counter()
         own = None
         try:
@@ -123,16 +127,23 @@ class Writer:
                 lease = self._fence()
                 # Whoever holds it is not taken for lost before the commit is over.
                 latest = None if lease is None else await connection.execute(SQL["hosts.is_latest"], lease)
-                events = await self._do(batch, connection, pipeline, seq)
+                events = await self._do(batch, connection, pipeline, seq, carefully)
                 if latest is not None and await latest.fetchone() is None:
                     await connection.execute("ROLLBACK")
                     return "this host was thought lost: it goes on once it has looked what became of its tasks"
                 if events:
                     own = Own(events, started)
                     self._log.expect(own)
-                    await connection.execute(SQL["meta.tell"], (own.last,))
+                    if carefully:
+                        await connection.execute(SQL["meta.tell"], (own.last,))
                 await connection.execute("COMMIT")
         except psycopg.Error as error:
+            if not (carefully or connection.broken or isinstance(error, psycopg.OperationalError)):
+                if own is not None:
+                    self._log.forget(own)
+                # psycopg takes for prepared what it sent behind the refusal, and was not executed.
+                await self._hang_up()
+                return await self._commit(batch, carefully=True)
             why = why_not(self._address, error, "written")
             await self._hang_up()
             outcome = False if own is None else await self._was_committed(xid)
@@ -171,22 +182,30 @@ class Writer:
         return connection, row[1], row[2]
 
     async def _do(
-        self, batch: Sequence[_Waiting], connection: AsyncConnection, pipeline: AsyncPipeline, seq: int
+        self,
+        batch: Sequence[_Waiting],
+        connection: AsyncConnection,
+        pipeline: AsyncPipeline,
+        seq: int,
+        carefully: bool,
     ) -> Sequence[Event]:
         """Do the jobs in the open transaction, each with its outcome; the events of those that are to be committed."""
         events: list[Event] = []
         shared = len(batch) > 1
         for waiting in batch:
-            transaction = Transaction(PostgresTables(connection), seq)
+            transaction = Transaction(PostgresTables(connection, strict=not carefully), seq)
             if shared:
                 await connection.execute("SAVEPOINT change")
             try:
                 waiting.result = await waiting.job(transaction)
                 if transaction.events:
                     await transaction.tables.do("events.add", *written_of(transaction.events))
+                    if not carefully:
+                        await transaction.tables.do("meta.tell", transaction.seq)
                 await transaction.tables.settle()
             except Exception as refusal:
-                if connection.broken or isinstance(refusal, psycopg.OperationalError):
+                unknown = psycopg.OperationalError if carefully else psycopg.Error
+                if connection.broken or isinstance(refusal, unknown):
                     raise
                 waiting.error = refusal
                 with suppress(psycopg.Error):
