@@ -162,7 +162,7 @@ class ManyHosts:
             told = self._told
             try:
                 asked = (
-                    await self._table.take_asked(self.me.host_id, self._lease, self._begun)
+                    await self._table.take_asked(self.me.host_id, self._lease, self._begun, ASK_SECONDS)
                     if self._answer is not None
                     else ()
                 )

@@ -160,9 +160,11 @@ class HostTable(Protocol):
         """Write down what a host is asked, and tell it; the id of the question, or None when it is lost."""
         ...
 
-    async def take_asked(self, host_id: str, lease: int, begun: Collection[str]) -> Sequence[tuple[str, bytes]]:
-        """What this host was asked and has no answer, but for what this process has `begun` with: what one before it
-        left undone, too. It is begun with now.
+    async def take_asked(
+        self, host_id: str, lease: int, begun: Collection[str], seconds: float
+    ) -> Sequence[tuple[str, bytes]]:
+        """What this host was asked in the last `seconds` and has no answer, but for what this process has `begun` with:
+        what one before it left undone, too. It is begun with now; for what is older nobody waits.
         """
         ...
 

@@ -121,7 +121,7 @@ async def test_what_is_asked_is_answered_also_when_whoever_began_with_it_is_gone
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
             with anyio.fail_after(10):
-                while not await table.take_asked(ME.host_id, lease, ()):
+                while not await table.take_asked(ME.host_id, lease, (), 60):
                     await anyio.lowlevel.checkpoint()
             # That process ends here, and the next one begins.
             await me.join()
@@ -143,11 +143,12 @@ async def test_an_answer_that_is_lost_on_its_way_can_be_had_again(tmp_path: Path
         ask_id = await table.ask(ME.host_id, ME.name, b"?")
         assert ask_id is not None
         assert await table.answer_to(ask_id) is None
-        assert await table.take_asked(ME.host_id, lease, ()) == [(ask_id, b"?")]
-        assert await table.take_asked(ME.host_id, lease, {ask_id}) == []
+        assert await table.take_asked(ME.host_id, lease, (), 0) == [], "nobody waits for that any more"
+        assert await table.take_asked(ME.host_id, lease, (), 60) == [(ask_id, b"?")]
+        assert await table.take_asked(ME.host_id, lease, {ask_id}, 60) == []
         await table.answer(ask_id, b"!")
         assert [await table.answer_to(ask_id) for _ in range(2)] == [b"!", b"!"]
-        assert await table.take_asked(ME.host_id, lease, ()) == []
+        assert await table.take_asked(ME.host_id, lease, (), 60) == []
         assert not await table.take_back(ask_id)
         assert not await table.take_back(ask_id)
         assert await table.answer_to(ask_id) is None

@@ -92,8 +92,10 @@ class PostgresHosts:
         ask_id = secrets.token_hex(16)
         return ask_id if await self._statements.fetch("asks.add", ask_id, asker_id, document, host) else None
 
-    async def take_asked(self, host_id: str, lease: int, begun: Collection[str]) -> Sequence[tuple[str, bytes]]:
-        rows = await self._statements.fetch("asks.take", host_id, lease, list(begun))
+    async def take_asked(
+        self, host_id: str, lease: int, begun: Collection[str], seconds: float
+    ) -> Sequence[tuple[str, bytes]]:
+        rows = await self._statements.fetch("asks.take", host_id, lease, list(begun), seconds)
         return [(ask_id, body) for ask_id, body in rows]
 
     async def answer(self, ask_id: str, document: bytes) -> None:

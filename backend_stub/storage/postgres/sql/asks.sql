@@ -9,7 +9,7 @@ SELECT pg_notify('foundry_hosts', host_id) FROM asked;
 -- name: take
 UPDATE asks SET begun = TRUE
 WHERE answer IS NULL AND host_id = (SELECT host_id FROM hosts WHERE host_id = ? AND lease = ?)
-AND NOT ask_id = ANY (?)
+AND NOT ask_id = ANY (?) AND at > clock_timestamp() - make_interval(secs => ?)
 RETURNING ask_id, body;
 
 -- name: answer
