@@ -7,7 +7,7 @@ from foundry_tui.contract.control_characters import first_control
 from foundry_tui.contract.requests import CHOSEN_TITLE_LIMIT
 
 MAX_NAME = 64
-"""Characters of an agent's or a session's name."""
+"""Characters of the name of an agent, a session or a host."""
 INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
@@ -29,9 +29,9 @@ def check_title(title: str) -> str | None:
 
 
 def check_name(what: str, name: str) -> str | None:
-    """What is wrong with the name of an agent or a session."""
-    if not name.strip():
+    """What is wrong with the name of an agent, a session or a host."""
+    if not INVISIBLE.sub("", name).strip():
         return f"{what} cannot be blank."
-    if len(name) > MAX_NAME or any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in name):
+    if len(name) > MAX_NAME or any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
         return f"{what} is one line of at most {MAX_NAME} characters."
     return None

@@ -66,11 +66,14 @@ def test_an_unknown_host_is_refused_with_those_that_there_are(backend: BackendPr
     assert backend.get("/v1/tasks")["tasks"] == []
 
 
-def test_a_name_that_is_none_is_refused_at_the_start(stopped: BackendProcess) -> None:
-    stopped.options = ("--host", " ")
+@pytest.mark.parametrize("name", [" ", "\u200b", "a\x1b[31m", "a\udc80"])
+def test_a_name_that_is_none_is_refused_at_the_start(stopped: BackendProcess, name: str) -> None:
+    stopped.options = ("--host", name)
     with pytest.raises(AssertionError, match="exit code 1"):
         stopped.start()
-    assert "host" in stopped.errors.read_text()
+    said = stopped.errors.read_text()
+    assert "the host cannot be called" in said
+    assert "Traceback" not in said
 
 
 def test_what_says_which_host_it_is_is_never_made_up_anew(stopped: BackendProcess) -> None:
