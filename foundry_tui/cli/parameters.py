@@ -94,6 +94,19 @@ class Goal(click.ParamType["TaskStatus | StageName"]):
         return [CompletionItem(str(goal)) for goal in goals if goal.startswith(incomplete)]
 
 
+class Utf8Text(click.ParamType[str]):
+    """A text that the backend can be sent."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail("this is no UTF-8 text", param, ctx)
+        return str(value)
+
+
 class StatusName(click.ParamType[TaskStatus]):
     """A status of a task, by its name or by the word that people read."""
 

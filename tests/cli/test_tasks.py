@@ -423,3 +423,9 @@ def test_completion_offers_ids_and_branches(shared: Cli, ready: str) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(shared: Cli, shell: str) -> None:
     assert "_FOUNDRY_COMPLETE" in shared("completion", shell, code=0).out
+
+
+def test_what_is_asked_for_in_bytes_that_are_no_utf_8_is_refused(shared: Cli) -> None:
+    task_id = shared("create", "strange bytes", code=0).out.strip()
+    for words in (("list", "--filter", "a\udc80"), ("diff", task_id, "--since", "a\udc80")):
+        assert "no UTF-8" in shared(*words, code=2).err

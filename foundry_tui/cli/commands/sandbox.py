@@ -10,7 +10,7 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, write
-from foundry_tui.cli.parameters import json_option, pass_context, task_argument
+from foundry_tui.cli.parameters import Utf8Text, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.records import FileDiff, TaskDetail
@@ -98,6 +98,7 @@ def attach(context: Context, task: str, editor: bool, as_json: bool) -> None:
 @click.option(
     "--since",
     metavar="base|last|CHECKPOINT",
+    type=Utf8Text(),
     default=BASE,
     help="Against its base (as without this), before the last prompt, or a checkpoint (foundry checkpoints).",
 )

@@ -23,7 +23,7 @@ from foundry_tui.cli.output import (
     tell,
     terminal_width,
 )
-from foundry_tui.cli.parameters import StatusName, json_option, pass_context, task_argument
+from foundry_tui.cli.parameters import StatusName, Utf8Text, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.questions import answering, open_questions, told
 from foundry_tui.cli.repositories import repository_of
@@ -51,7 +51,9 @@ SHORT_ID = 8
 @click.command("list")
 @click.option("--status", "statuses", metavar="S", type=StatusName(), multiple=True, help="Only those in this status.")
 @click.option("--repo", metavar="R", help="Only those of this repository: its name, id or folder.")
-@click.option("--filter", "query", metavar="F", default="", help="Only those that the app's filter F would show.")
+@click.option(
+    "--filter", "query", metavar="F", type=Utf8Text(), default="", help="Only those that the app's filter F would show."
+)
 @click.option("--all", "every", is_flag=True, help="Also those that ended long ago.")
 @json_option
 @pass_context
