@@ -23,7 +23,8 @@ COMMENT_CHARACTERS = 2_000
 def give_checks(number: int, checks: Sequence[FailedCheck], asked: Sequence[str]) -> Done:
     """Have the agent given those that failed; raises `GitError` where none has, of those `asked` for if any."""
     if not checks:
-        which = f" called {' or '.join(asked)}" if asked else ""
+        more = f" or {len(asked) - MOST_LOGS} others" if len(asked) > MOST_LOGS else ""
+        which = f" called {' or '.join(asked[:MOST_LOGS])}{more}" if asked else ""
         raise GitError(f"No check{which} of #{number} has failed: there is nothing to hand over.", retryable=False)
     names = [check.name for check in checks]
     return Done(result={"checks": names}, prompt=_checks_prompt(number, checks), once=True)

@@ -7,6 +7,8 @@ from msgspec import Meta, Struct
 
 LONGEST_TEXT = 65_536
 """Characters of a message or a description; what a task tells of its last operations has them too."""
+MOST_CHECKS = 100
+"""Checks that are named at once."""
 Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Name = Annotated[str, Meta(max_length=1_000)]
 
@@ -72,7 +74,7 @@ class HandOver(OperationRequest, frozen=True, kw_only=True, tag="hand_over"):
     """
 
     what: Literal["checks", "comments"]
-    checks: tuple[Name, ...] = ()
+    checks: Annotated[tuple[Name, ...], Meta(max_length=MOST_CHECKS)] = ()
 
 
 StartOperation: TypeAlias = Commit | Update | Push | PullRequest | Land | Apply | Undo | HandOver

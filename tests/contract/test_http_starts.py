@@ -136,3 +136,8 @@ def test_failed_checks_and_comments_are_handed_to_the_agent_once(backend: Backen
     failed = ended(backend, task_id, backend.post(f"/v1/tasks/{task_id}/operations", unknown)["operation_id"])
     assert (failed["state"], failed["error"]["kind"]) == ("failed", "git")
     assert "called lint" in failed["error"]["message"]
+    unknown = {**give, "checks": [f"lint{number}" for number in range(100)], "wait": True}
+    failed = ended(backend, task_id, backend.post(f"/v1/tasks/{task_id}/operations", unknown)["operation_id"])
+    assert "lint4 or 95 others" in failed["error"]["message"]
+    more = backend.post(f"/v1/tasks/{task_id}/operations", {**unknown, "checks": ["x"] * 101}, status=422)
+    assert more["errors"][0]["field"] == "checks"
