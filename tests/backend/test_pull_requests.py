@@ -103,8 +103,11 @@ async def test_nobody_s_is_not_looked_at_and_a_limit_is_waited_for(
     world = InProcess(tmp_path)
     provider = world.provider()
     monkeypatch.setattr(provider.way_home, "pull_request", forge.pull_request)
+    # Whoever waits until it is open reads it, and nothing is to be due as long as that is so.
+    monkeypatch.setattr(pull_requests, "SOONEST_MS", 60_000)
     async with world.backend(provider, settings()) as backend:
         task_id = await opened(world, backend)
+        monkeypatch.setattr(pull_requests, "SOONEST_MS", 0)
         backend.pull_requests.look(task_id)
         await anyio.wait_all_tasks_blocked()
         assert forge.looks == 0, "nobody reads it"
