@@ -162,6 +162,21 @@ async def test_a_branch_that_a_worktree_has_is_refused_and_the_worktree_named(
             await started(git_world, provider, StartedFrom(branch="spike"))
 
 
+async def test_who_switches_to_the_branch_while_the_worktree_is_made_keeps_it(git_world: LocalWorld) -> None:
+    spike(git_world)
+    code = git_world.repository
+    change(code, ".gitattributes", "base.txt filter=person\n", commit=True)
+    change(code, "base.txt", "base\n", commit=True)
+    git(code, "branch", "--force", "spike", "main")
+    unset = "env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE"
+    git(code, "config", "filter.person.smudge", f"{unset} git -C {code} symbolic-ref HEAD refs/heads/spike; cat")
+    async with git_world.provider() as provider:
+        with pytest.raises(GitError, match=f"taken: the worktree {code} has it"):
+            await started(git_world, provider, StartedFrom(branch="spike"))
+        assert git(code, "worktree", "list").count("\n") == 0
+        assert branch_of(code) == "spike"
+
+
 async def test_a_sandbox_that_was_cut_is_completed_on_the_persons_branch(git_world: LocalWorld) -> None:
     tip = spike(git_world)
     async with git_world.provider() as provider:

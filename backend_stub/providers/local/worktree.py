@@ -294,6 +294,13 @@ class Worktrees:
             await expect_free(common, record.branch, told, but_for=record.repository)
         arguments = ("worktree", "add", *how, "--", str(path), start)
         await run_git(common, *arguments, told=told, timeout=TREE_TIMEOUT, bare=True)
+        if not (new_branch or record.cloned):
+            # Git looks before it makes it, and whoever switched to the branch meanwhile has looked before that, too.
+            try:
+                await expect_free(common, record.branch, told, but_for=record.worktree)
+            except GitError:
+                await self._discard(record, told, registered=True)
+                raise
         git_dir = await anyio.to_thread.run_sync(linked_git_dir, path)
         made = msgspec.structs.replace(record, common=common, git_dir=str(git_dir or ""))
         return await self._mark(made, Made.MADE)
