@@ -27,7 +27,6 @@ MAY_BLOCK: dict[str, set[str]] = {
     "backend_stub/providers/demo.py": {"make", "_remove"},
     "backend_stub/demo/script.py": {"read"},
     "backend_stub/demo/journal.py": {"append_line", "replay"},
-    "backend_stub/demo/world.py": {"_tail"},
     # What was kept is read once, before the client can be asked for anything.
     "foundry_tui/client/outbox.py": {"__init__"},
     # The app is leaving: a moment is better than a lost draft.

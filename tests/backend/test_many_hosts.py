@@ -53,7 +53,7 @@ def test_what_is_asked_elsewhere_begins_at_once(two: Cluster, tell: Callable[[st
         two.hosts[1].post(f"/v1/sessions/{session}/prompts", {"prompt_id": prompt_id, "text": "go on"})
 
         def is_answered(now: Json, wanted: str = prompt_id) -> bool:
-            return now["status"] == "idle" and bool(two.hosts[0].effects(prompt_id=wanted))
+            return now["status"] == "idle" and bool(two.hosts[0].effects(effect="deliver_prompt", prompt_id=wanted))
 
         two.hosts[1].wait_task(task["task_id"], is_answered)
         (line,) = two.hosts[0].effects(effect="deliver_prompt", prompt_id=prompt_id)
