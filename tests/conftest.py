@@ -54,6 +54,8 @@ SLOW_MODULES = frozenset(
         "app/test_new_task.py",
         "app/test_strange_answers.py",
         "app/test_unbroken.py",
+        "backend/test_host_faults.py",
+        "backend/test_many_hosts.py",
         "backend/test_ending.py",
         "backend/test_faults.py",
         "backend/test_kills.py",

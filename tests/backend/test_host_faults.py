@@ -1,6 +1,7 @@
 """Backends on one PostgreSQL are killed, frozen and thawed in turn, while tasks are made and prompts are said."""
 
 import json
+import os
 import random
 import sys
 from collections import Counter
@@ -177,7 +178,7 @@ def test_nothing_is_lost_or_done_twice(tmp_path: Path, postgres_url: str, tell: 
     try_out(tmp_path, postgres_url, 3, 30, tell)
 
 
-@pytest.mark.slow
+@pytest.mark.skipif("FOUNDRY_TESTS_EVERY" in os.environ, reason="it takes minutes, and only some cases are wanted")
 @pytest.mark.timeout(1200)
 def test_nothing_is_lost_or_done_twice_for_long(tmp_path: Path, postgres_url: str, tell: Callable[[str], None]) -> None:
     try_out(tmp_path, postgres_url, 30, 300, tell)

@@ -139,7 +139,6 @@ def test_a_host_that_stands_still_within_a_commit_keeps_the_others_from_theirs_f
     two.until(lambda: two.states(1) == {"a": "up", "b": "up"})
 
 
-@pytest.mark.slow
 def test_a_pull_request_is_kept_true_for_who_reads_at_another_host(two: Cluster) -> None:
     here, there = two.hosts
     here.set_script({"default": {"pull_request": {"checks": "pending"}}})

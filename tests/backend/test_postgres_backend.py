@@ -30,6 +30,7 @@ def test_tasks_outlive_a_kill_in_postgres(on_postgres: BackendProcess, postgres_
         assert connection.execute("SELECT task_id FROM foundry.tasks").fetchall() == [(task_id,)]
 
 
+@pytest.mark.slow
 def test_connections_that_are_cut_one_by_one_are_not_noticed(
     on_postgres: BackendProcess, postgres: PostgresServer, postgres_url: str
 ) -> None:
@@ -60,6 +61,7 @@ def test_connections_that_are_cut_one_by_one_are_not_noticed(
     assert backend.get("/v1/health")["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_while_the_server_is_away_it_says_so_and_then_all_goes_on(
     stopped: BackendProcess, own_postgres: PostgresServer
 ) -> None:
@@ -154,6 +156,7 @@ def test_its_password_is_in_no_command_line_environment_or_log(
         stopped.kill()
 
 
+@pytest.mark.slow
 def test_a_whole_database_is_copied_there_and_back(
     stopped: BackendProcess, postgres: PostgresServer, postgres_url: str
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 import httpx
+import pytest
 
 from foundry_tui.client.backoff import PROVEN_AFTER
 from foundry_tui.client.connection import Target, make_http
@@ -545,6 +546,7 @@ def test_the_backends_wish_to_be_left_alone_is_respected() -> None:
 # 200 clients
 
 
+@pytest.mark.slow
 def test_200_clients_and_a_backend_that_restarts_make_no_storm(tell: Callable[[str], None]) -> None:
     figures: list[str] = []
 

@@ -32,6 +32,7 @@ def hosts(world: LocalWorld, tmp_path: Path, postgres_url: str) -> Iterator[tupl
         world.tasks += [task["task_id"] for task in there.get("/v1/tasks")["tasks"]]
 
 
+@pytest.mark.slow
 def test_a_task_waits_for_its_host_with_all_that_is_asked_of_it(hosts: tuple[BackendProcess, BackendProcess]) -> None:
     here, there = hosts
     task = here.create("say one", host="here")
@@ -56,6 +57,7 @@ def test_a_task_waits_for_its_host_with_all_that_is_asked_of_it(hosts: tuple[Bac
     assert "away" not in str(there.get(f"/v1/tasks/{task_id}")["activity"])
 
 
+@pytest.mark.slow
 def test_a_task_can_be_killed_while_its_host_is_away(hosts: tuple[BackendProcess, BackendProcess]) -> None:
     here, there = hosts
     task_id = here.create("say one", host="here")["task_id"]

@@ -256,6 +256,7 @@ async def test_checkpoints_cut_before_any_call_of_git_are_made_once(
         assert number > 5
 
 
+@pytest.mark.slow
 async def test_a_comparison_cut_before_any_call_of_git_leaves_nothing_wrong(
     git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,7 @@ async def test_its_memory_is_told_while_it_is_there(world: LocalWorld) -> None:
         assert await provider.agents.memory("another") == []
 
 
+@pytest.mark.slow
 async def test_an_opening_that_was_cut_takes_no_place_twice(world: LocalWorld) -> None:
     world.environ |= {"ACP_AGENT_LOADS": "1", "ACP_AGENT_SLOW": "0.5"}
     async with world.provider() as provider:
