@@ -15,7 +15,8 @@ _SANDBOXES = "sandboxes"
 _WORKED_IN = ("work", "removed")
 """The parts of a sandbox that others work in: what is in their one folder is left as it is."""
 _KNOWN = (
-    "lock", "start.lock", "pulse", "bin", "demo", "trust", "repositories", "offered.json", "checkpoints", _SANDBOXES,
+    "lock", "start.lock", "pulse", "bin", "demo", "trust", "repositories", "offered.json", "host.json", "checkpoints",
+    _SANDBOXES,
 )  # fmt: skip
 _PREFIXES = ("foundry.db", "backend.log")
 

@@ -77,11 +77,7 @@ class TasksReplica(Replica):
             seen[task_id] = seq
         if held is not None and task.revision <= held.revision:
             return False
-        if task_id in self.edited:
-            self.under[task_id] = task
-            self.shown[task_id] = self._decorate(task)
-        else:
-            self.shown[task_id] = task
+        self._show(task)
         if task_id in self.created:
             self._made_real(task_id)
         self._note_commit(task.updated_at)
@@ -233,9 +229,16 @@ class TasksReplica(Replica):
             self.removed.pop(task_id, None)
             if self.horizon.hides(task):
                 self.horizon.left = max(0, self.horizon.left - 1)
-            self.shown[task_id] = task
+            self._show(task)
             self._seen[task_id] = seq
             self.dirty().tasks.add(task_id)
+
+    def _show(self, task: TaskSummary) -> None:
+        """Show what is true of the task, with what is being edited laid over it."""
+        if task.task_id in self.edited:
+            self.under[task.task_id] = task
+            task = self._decorate(task)
+        self.shown[task.task_id] = task
 
     def _let_oldest_go(self) -> None:
         """Hold no more than may be held: the oldest of the ended tasks are left to the backend again."""

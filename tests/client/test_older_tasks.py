@@ -195,3 +195,18 @@ def test_memory_is_bounded_however_many_tasks_come_and_end(monkeypatch: pytest.M
         assert set(app.store.tasks) == set(ids[6:])
 
     with_app(test, backend)
+
+
+def test_what_is_being_edited_is_shown_so_too_when_its_page_comes() -> None:
+    backend, ids = with_older(older=10)
+
+    async def test(app: App) -> None:
+        await settled(app)
+        token = app.store.edit(ids[0], title="mine")
+        app.commands.read_older()
+        await until(lambda: app.store.older == 0)
+        assert app.store.tasks[ids[0]].title == "mine"
+        app.store.settle(ids[0], token)
+        assert app.store.tasks[ids[0]].title == "chore 0000"
+
+    with_app(test, backend)
