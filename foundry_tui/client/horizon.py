@@ -47,7 +47,8 @@ class Reach(Struct, frozen=True):
 class Horizon:
     """Which ended tasks are held: all that are not older than `edge` (None: all there are), and some others.
 
-    `left` counts those of the backend that are not held. `found` are the others that are held for the sake of a filter.
+    `left` counts those of the backend that are not held; below zero while more are held unsure than there are. `found`
+    are the others that are held for the sake of a filter.
     `unsure` are held since before the last snapshot, which says nothing of them: a page will.
     Answers of an older moment than `sure_from` are not to be believed: what has happened since was not kept.
     """
@@ -83,20 +84,24 @@ class Horizon:
         self.left += len(task_ids)
         self.skip(seq)
 
-    def removed(self, task_id: str, seq: int, *, held: bool) -> None:
-        """The backend has the task no more."""
+    def removed(self, task_id: str, seq: int, held: TaskSummary | None) -> None:
+        """The backend has the task no more, which was held so."""
         self.found.discard(task_id)
         self.unsure.discard(task_id)
-        # One that came and went since the last snapshot was never counted.
-        if not held and self.edge is not None and seq > self._counted_at and made_at(task_id) <= self.edge[0]:
-            self.left = max(0, self.left - 1)
+        if held is None:
+            # One that came and went since it was counted never was.
+            self.left -= self.edge is not None and seq > self._counted_at and made_at(task_id) <= self.edge[0]
+        elif seq <= self._counted_at and self.hides(held):
+            # It was taken for one of those that were counted.
+            self.left += 1
 
-    def take(self, reach: Reach, shown: Mapping[str, TaskSummary]) -> None:
+    def take(self, page: TasksSnapshot, reach: Reach, shown: Mapping[str, TaskSummary]) -> None:
         """A page of this reach was taken in."""
         self.edge = reach.edge
         self.found -= {task_id for task_id in self.found if task_id in shown and reach.has(shown[task_id])}
-        if self.edge is None:
-            self.left = 0
+        self.left = page.older - sum(map(self.hides, shown.values()))
+        self.skip(page.seq)
+        self._counted_at = page.seq
 
     def adjoins(self, reach: Reach) -> bool:
         """Whether a page of this reach goes on where what is held ends."""

@@ -95,16 +95,13 @@ class TasksReplica(Replica):
         if page.seq < self.horizon.sure_from or not self.horizon.adjoins(reach):
             return False
         there = {task.task_id for task in page.tasks}
-        for task in page.tasks:
-            self._bring(task, page.seq)
         for task_id, held in list(self.shown.items()):
             if task_id not in there and reach.has(held) and self._seen.get(task_id, page.seq + 1) <= page.seq:
-                if task_id in self.horizon.unsure:
-                    # It was taken for one of those that there are.
-                    self.horizon.left += 1
                 self.remove(task_id, page.seq)
+        for task in page.tasks:
+            self._bring(task, page.seq)
         self.horizon.unsure -= there
-        self.horizon.take(reach, self.shown)
+        self.horizon.take(page, reach, self.shown)
         self.dirty().older = True
         return True
 
@@ -151,7 +148,7 @@ class TasksReplica(Replica):
             # Nothing is to be dropped, and the stream will tell when this happened.
             return False
         if task_id not in self.removed:
-            self.horizon.removed(task_id, seq, held=task_id in self.shown)
+            self.horizon.removed(task_id, seq, self.shown.get(task_id))
             self.dirty().older = True
         self.removed[task_id] = seq
         self._seen.pop(task_id, None)
@@ -228,7 +225,7 @@ class TasksReplica(Replica):
         elif self.removed.get(task_id, -1) < seq:
             self.removed.pop(task_id, None)
             if self.horizon.hides(task):
-                self.horizon.left = max(0, self.horizon.left - 1)
+                self.horizon.left -= 1
             self._show(task)
             self._seen[task_id] = seq
             self.dirty().tasks.add(task_id)

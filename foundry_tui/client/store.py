@@ -85,7 +85,7 @@ class Store:
     @property
     def older(self) -> int:
         """How many tasks, all ended, the backend has beside these."""
-        return self.task_list.horizon.left
+        return max(0, self.task_list.horizon.left)
 
     @property
     def creations(self) -> Mapping[str, Creation]:

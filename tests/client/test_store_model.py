@@ -36,3 +36,17 @@ def test_store_equals_the_server_after_quiet(tell: Callable[[str], None], exampl
         + ", ".join(f"{name} {count}" for name, count in sorted(counts.by_rule.items()))
     )
     assert counts.steps >= steps
+
+
+def test_older_ones_are_counted_when_what_was_held_is_gone_and_others_have_come() -> None:
+    model = StoreModel()
+    model.begun(seed=0, tasks=0, ended=5)
+    model.connection_is_cut(pick=0)
+    model.quiet_comes(chance=0)
+    model.connection_is_cut(pick=0)
+    model.somebody_prunes(pick=0)
+    model.backend_restarts(chance=0, forget=True)
+    model.some_come_and_end(pick=0, times=3)
+    model.somebody_prunes(pick=100)
+    model.somebody_prunes(pick=56)
+    model.quiet_comes(chance=0)
