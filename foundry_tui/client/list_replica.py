@@ -201,7 +201,8 @@ class TasksReplica(Replica):
                             changed.add(task_id)
                     else:
                         changed.add(task_id)
-                        if not afresh:
+                        # One that is older than all it has may have ended since, and been left out.
+                        if not afresh and (horizon.edge is None or age_of(held) >= horizon.edge):
                             removed[task_id] = seq
                 elif not afresh and task.revision <= held.revision:
                     new[task_id] = self.under.get(task_id, held)
