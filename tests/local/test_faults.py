@@ -9,7 +9,9 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent.state import StoredServer
+from backend_stub.agents.sandbox_agent import server as server_module
+from backend_stub.agents.sandbox_agent.server import Server
+from backend_stub.agents.sandbox_agent.state import StateFolder, StoredServer
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.provider import Release
 from backend_stub.machine import processes
@@ -366,3 +368,19 @@ async def test_killing_after_a_restart_ends_what_was_left_running(world: LocalWo
         await provider.destroy_sandbox(world.call(task), Release(force=True))
     assert [processes.start_mark(pid) for pid in pids] == [None] * 2
     assert not Path(world.data / "sandboxes" / task.task_id).exists()
+
+
+async def test_last_words_that_the_server_logs_after_the_exit_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "LAST_WORDS_PAUSES", (0.0,) * 5)
+    looks = iter(["", "", "one", "one\ntwo", "one\ntwo"])
+
+    class LateLog(Server):
+        def last_output(self) -> str:
+            return next(looks)
+
+    state = StoredServer(pid=0, started="", port=1, token="")
+    server = LateLog(state, StateFolder(tmp_path), "s1")
+    assert await server.last_words() == "one\ntwo"
+    await server.close()

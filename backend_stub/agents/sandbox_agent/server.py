@@ -43,6 +43,8 @@ _AGENT_SAID = re.compile(r'message="agent stderr: ((?:[^"\\]|\\.)*)"')
 _COLOUR = re.compile(r"(?:\\u\{1b\}|\x1b)\[[0-9;]*[A-Za-z]")
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]{1,5})\}")
 _TAIL_BYTES = 64_000
+LAST_WORDS_PAUSES = (0.0, 0.1, 0.2, 0.3, 0.4)
+"""Seconds before each look at the log for what an exited agent said, until two looks show the same."""
 
 
 class AgentInfo(msgspec.Struct, frozen=True):
@@ -135,6 +137,16 @@ class Server:
     def last_output(self) -> str:
         """The last lines that the agents printed, else those of the server itself; blocks for a small read."""
         return last_output(self.folder.log)
+
+    async def last_words(self) -> str:
+        """What an agent that has exited printed last; the server may tell of its exit before it has read that."""
+        said = ""
+        for pause in LAST_WORDS_PAUSES:
+            await anyio.sleep(pause)
+            before, said = said, await anyio.to_thread.run_sync(self.last_output)
+            if said and said == before:
+                break
+        return said
 
 
 def last_output(log: Path) -> str:

@@ -291,7 +291,7 @@ class Session:
         await self._owner.changed(self, changes)
 
     async def _lose_agent(self, code: int | None) -> None:
-        said = await anyio.to_thread.run_sync(self.connection.server.last_output) or "none"
+        said = await self.connection.server.last_words() or "none"
         how = "by a signal" if code is None else f"exit code {code}"
         await self._lose(f"the agent {self.state.agent} ended ({how}). Its last output: {said}")
 
