@@ -9,8 +9,8 @@ import anyio.to_thread
 from starlette.responses import Response, StreamingResponse
 
 from backend_stub.domain.errors import RefusedError
+from foundry_tui.contract.checkpoints import PATCH_TYPE
 
-PATCH_TYPE = "text/x-diff"
 _CHUNK = 256 * 1024
 
 

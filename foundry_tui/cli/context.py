@@ -142,10 +142,13 @@ class Context:
 
     def patch(self, task_id: str, given: str, since: str) -> bytes:
         """The task's patch as git makes it; a 404 means that there is no task `given`."""
+        from foundry_tui.contract.checkpoints import PATCH_TYPE
+
         try:
             # It is made while we wait, and a large worktree takes its time.
             query = {"format": "patch", "since": since}
-            return self.client.send("GET", task_path(task_id, "/diff"), query=query, timeout=PATCH_SECONDS)[1]
+            path = task_path(task_id, "/diff")
+            return self.client.send("GET", path, query=query, timeout=PATCH_SECONDS, media=PATCH_TYPE)[1]
         except ProblemError as error:
             if error.problem.status == 404:
                 raise NoTaskError(given) from None

@@ -21,12 +21,6 @@ def main() -> int:
     try:
         if not _streams():
             return _say("standard output is closed, and this has something to print", "", problems.FAILED)
-        if sys.argv[1:] == ["statusline"]:
-            # printed by shell prompts and status bars many times a minute: not even click is loaded for it
-            from foundry_tui.cli.startup.statusline import print_line
-
-            print_line()
-            return problems.DONE
         return _run()
     except KeyboardInterrupt:
         return problems.INTERRUPTED
@@ -70,9 +64,15 @@ def _forget(stream: TextIO) -> None:
 
 
 def _run() -> int:
-    from foundry_tui.settings.config import ConfigError
+    from foundry_tui.settings.errors import ConfigError
 
     try:
+        if sys.argv[1:] == ["statusline"]:
+            # printed by shell prompts and status bars many times a minute: not even click is loaded for it
+            from foundry_tui.cli.startup.statusline import print_line
+
+            print_line()
+            return problems.DONE
         if not sys.argv[1:] and "_FOUNDRY_COMPLETE" not in os.environ:
             # the app, without what commands need before its first paint
             from foundry_tui.cli.context import Context

@@ -7,7 +7,7 @@ import anyio
 import httpx
 import msgspec
 
-from foundry_tui.client.connection import LARGEST_ANSWER
+from foundry_tui.client.connection import LARGEST_ANSWER, ORDERED
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import body_limit
@@ -117,17 +117,17 @@ class Api:
 
     async def retry(self, task_id: str, request: RetryTask | None = None) -> None:
         """Go on from the stage that failed, or after the turn that did."""
-        await self._send("POST", f"/v1/tasks/{_part(task_id)}/retry", request)
+        await self._order("POST", f"/v1/tasks/{_part(task_id)}/retry", request)
 
     async def archive(self, task_id: str, request: ReleaseTask) -> None:
-        await self._send("POST", f"/v1/tasks/{_part(task_id)}/archive", request)
+        await self._order("POST", f"/v1/tasks/{_part(task_id)}/archive", request)
 
     async def kill(self, task_id: str, request: ReleaseTask) -> None:
-        await self._send("POST", f"/v1/tasks/{_part(task_id)}/kill", request)
+        await self._order("POST", f"/v1/tasks/{_part(task_id)}/kill", request)
 
     async def prune(self, task_id: str) -> None:
         """Forget an archived or killed task for good."""
-        await self._send("DELETE", f"/v1/tasks/{_part(task_id)}")
+        await self._order("DELETE", f"/v1/tasks/{_part(task_id)}")
 
     async def history(self, task_id: str | None = None, after: int = 0, limit: int = 200) -> HistoryPage:
         """Up to `limit` events with a seq above `after`, oldest first; of all tasks when `task_id` is None."""
@@ -182,15 +182,15 @@ class Api:
         return await self._call("GET", f"/v1/sessions/{_part(session_id)}", SessionDetail)
 
     async def close_session(self, session_id: str) -> None:
-        await self._send("DELETE", f"/v1/sessions/{_part(session_id)}")
+        await self._order("DELETE", f"/v1/sessions/{_part(session_id)}")
 
     async def stop(self, session_id: str, *, hold: bool = False) -> None:
         """Stop the running turn; with `hold` what waits is not handed over then."""
-        await self._send("POST", f"/v1/sessions/{_part(session_id)}/stop", StopTurn(hold=hold))
+        await self._order("POST", f"/v1/sessions/{_part(session_id)}/stop", StopTurn(hold=hold))
 
     async def go_on(self, session_id: str) -> None:
         """Hand over what waits and was held."""
-        await self._send("POST", f"/v1/sessions/{_part(session_id)}/go-on")
+        await self._order("POST", f"/v1/sessions/{_part(session_id)}/go-on")
 
     async def prompt(self, session_id: str, request: CreatePrompt) -> Prompt:
         return await self._call("POST", f"/v1/sessions/{_part(session_id)}/prompts", Prompt, request)
@@ -246,7 +246,7 @@ class Api:
         body: msgspec.Struct | None = None,
         params: dict[str, str] | None = None,
     ) -> T:
-        answer = await self._send(method, path, body, params)
+        _, answer = await self._exchange(method, path, body, params)
         try:
             return codec.decode(answer, type_)
         except msgspec.DecodeError as error:
@@ -257,9 +257,16 @@ class Api:
             )
             raise ProblemError(problem) from error
 
-    async def _send(
+    async def _order(self, method: str, path: str, body: msgspec.Struct | None = None) -> None:
+        """Have something done that is answered by its status alone."""
+        status, answer = await self._exchange(method, path, body)
+        if status not in ORDERED:
+            raise ProblemError(problem_of(status, answer))
+
+    async def _exchange(
         self, method: str, path: str, body: msgspec.Struct | None = None, params: dict[str, str] | None = None
-    ) -> bytes:
+    ) -> tuple[int, bytes]:
+        """Status and body of a good answer."""
         content = None if body is None else await _document(body)
         headers = None if body is None else {"Content-Type": "application/json"}
         try:
@@ -273,7 +280,7 @@ class Api:
             untouched = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
             raise UnreachableError(reason_of(error), sent=not untouched) from error
         if answer.is_success:
-            return document
+            return answer.status_code, document
         raise ProblemError(problem_of(answer.status_code, document))
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from foundry_tui.client.connection import LARGEST_ANSWER, Target, make_blocking_http
+from foundry_tui.client.connection import LARGEST_ANSWER, ORDERED, Target, make_blocking_http
 from foundry_tui.client.errors import ProblemError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import body_limit
@@ -75,6 +75,12 @@ class BlockingClient:
         except msgspec.DecodeError as error:
             raise self.strange(f"{status} with something else than expected: {error}") from None
 
+    def order(self, method: str, path: str, *, body: object = None) -> None:
+        """Have something done that is answered by its status alone; raises as `call` does."""
+        status, _ = self.send(method, path, body=body)
+        if status not in ORDERED:
+            raise self.strange(f"{status} to what was to be done")
+
     def send(
         self,
         method: str,
@@ -83,8 +89,9 @@ class BlockingClient:
         body: object = None,
         query: Mapping[str, object] | None = None,
         timeout: float | None = None,
+        media: str | None = None,
     ) -> tuple[int, bytes]:
-        """Status and body of a good answer; raises as `call` does.
+        """Status and body of a good answer, which has to be of the type `media`; raises as `call` does.
 
         The exchange runs on a thread, which is left behind when its time is over: no time-out of a socket ends what
         comes byte by byte, nor a name that is looked up without end.
@@ -96,7 +103,7 @@ class BlockingClient:
 
         def exchange() -> None:
             try:
-                told.put(self._exchange(http, method, path, body, query, lambda: told.put(None)))
+                told.put(self._exchange(http, method, path, body, query, media, lambda: told.put(None)))
             except BaseException as error:  # noqa: BLE001 - raised by whoever waits
                 told.put(error)
 
@@ -118,6 +125,7 @@ class BlockingClient:
         path: str,
         body: object,
         query: Mapping[str, object] | None,
+        media: str | None,
         progress: Callable[[], None],
     ) -> tuple[int, bytes]:
         with self._answer(http, method, path, body, query, {}) as response:
@@ -132,6 +140,9 @@ class BlockingClient:
                     progress()
         if not response.is_success:
             raise self.refusal(response, bytes(answer))
+        found = response.headers.get("content-type", "")
+        if media is not None and found.partition(";")[0].strip().lower() != media:
+            raise self.strange(f"{response.status_code} with {_told(found) or 'nothing'} in the place of {media}")
         return response.status_code, bytes(answer)
 
     def open(
@@ -218,7 +229,7 @@ class BlockingClient:
         else:
             what = f"no connection to the backend at {self.target}"
         absent = not sent and isinstance(reason, FileNotFoundError | ConnectionRefusedError)
-        told = "" if absent else f" ({_told(error)})"
+        told = "" if absent else f" ({_told(str(error)) or type(error).__name__})"
         return UnreachableError(what + told, hint=hint, sent=sent, absent=absent)
 
 
@@ -229,9 +240,9 @@ def _system_error(error: BaseException | None) -> OSError | None:
     return error
 
 
-def _told(error: Exception) -> str:
-    """What went wrong, on one line: junk that came in the place of an answer is not repeated at length."""
-    text = " ".join(str(error).split()) or type(error).__name__
+def _told(said: str) -> str:
+    """What was said, on one line: junk that came in the place of an answer is not repeated at length."""
+    text = " ".join(said.split())
     return text if len(text) <= 100 else f"{text[:99]}…"
 
 

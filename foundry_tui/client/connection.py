@@ -20,6 +20,8 @@ ANSWER_TIMEOUT = 30.0
 
 LARGEST_ANSWER = 1 << 28
 """Bytes of an answer, or of one event of a stream, that are read before it is given up."""
+ORDERED = frozenset({202, 204})
+"""How a backend answers to what was to be done and has no record; what stands before it, as 200 with a page."""
 
 
 class Target(Struct, frozen=True):

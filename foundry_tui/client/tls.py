@@ -1,8 +1,9 @@
 """Which certificates are trusted, and what to say of one that is not. Imported for TLS alone: ssl takes its time."""
 
 import ssl
-from pathlib import Path
 from typing import NamedTuple
+
+from foundry_tui.client.named_file import read_named_file
 
 _END = "-----END CERTIFICATE-----"
 _HINTS = {
@@ -22,7 +23,7 @@ def trust(ca_file: str | None, *, pinned: bool) -> ssl.SSLContext:
     """
     if ca_file is None:
         return ssl.create_default_context()
-    certificates = Path(ca_file).read_text("ascii", "replace")
+    certificates = read_named_file(ca_file, "ascii", "replace")
     if pinned:
         # our own backend shows this very certificate, whatever names stand in it
         certificates = certificates[: certificates.find(_END) + len(_END)]

@@ -7,6 +7,8 @@ BASE = "base"
 """`since` of a diff: where the task's branch left its base."""
 LAST = "last"
 """`since` of a diff: the state before the last prompt."""
+PATCH_TYPE = "text/x-diff"
+"""What a diff is that git itself made."""
 
 
 class When(OpenEnum):

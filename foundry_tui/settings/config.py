@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
+from foundry_tui.client.named_file import read_named_file
 from foundry_tui.contract import mcp, rules
 from foundry_tui.contract.agents import CONFIGURED, AgentCommand
 from foundry_tui.contract.mcp import ConfiguredServer
@@ -304,7 +305,7 @@ def as_environ(settings: Settings) -> dict[str, str]:
 
 def _read(file: Path) -> str | None:
     try:
-        return file.read_text("utf-8")
+        return read_named_file(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -324,8 +325,11 @@ def _from_file(
 
     try:
         document: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
+        # Also a number with more digits than Python reads, which is no error of TOML.
         raise ConfigError(f"{file}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: it is nested too deeply") from None
     known = {(key.section, key.name) for key in KEYS}
     sections = [*dict.fromkeys(key.section for key in KEYS), "mcp", "rules", "keys"]
     found: dict[tuple[str, str], Origin] = {}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from foundry_tui.client.named_file import read_named_file
 from foundry_tui.contract.tokens import is_token
 from foundry_tui.settings.errors import FileError
 
@@ -9,7 +10,7 @@ from foundry_tui.settings.errors import FileError
 def read_token(path: Path) -> str:
     """The token in the file; raises `FileError` when it cannot be read or holds none."""
     try:
-        token = path.read_text("utf-8").strip()
+        token = read_named_file(path).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"the token file {path} cannot be read: {error}") from None
     if not is_token(token):

@@ -5,7 +5,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -169,8 +169,8 @@ ANSWERS: dict[str, Answer] = {
 
 
 @contextmanager
-def answering(how: Answer) -> Iterator[str]:
-    """A server on loopback that answers like this; its address."""
+def answering(how: Answer, known: Mapping[str, Answer] | None = None) -> Iterator[str]:
+    """A server on loopback that answers like this, but for the `known` requests, as `GET /v1/tasks`; its address."""
     FOR_LONG.clear()
 
     def serve(link: socket.socket) -> None:
@@ -178,7 +178,7 @@ def answering(how: Answer) -> Iterator[str]:
             request = b""
             while b"\r\n\r\n" not in request and not request.startswith(b"\x16") and (piece := link.recv(65_536)):
                 request += piece
-            how(link)
+            (known or {}).get(request.partition(b" HTTP")[0].decode("latin-1"), how)(link)
 
     def accept() -> None:
         with suppress(OSError):

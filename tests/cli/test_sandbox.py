@@ -1,5 +1,7 @@
 """`path`, `attach` and `diff` on a sandbox that is a real folder."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
+from tests.git import make_repository
 
 
 @pytest.fixture
@@ -73,3 +76,31 @@ def test_kill_names_the_files_that_would_be_lost(cli: Cli, made: tuple[str, Path
     cli("kill", task_id, "--force", code=0)
     cli("watch", task_id, "--for", "killed", code=0)
     assert "is gone" in cli("path", task_id, code=1).err
+
+
+def test_tmux_runs_nothing_that_a_branch_or_a_folder_is_called(cli: Cli, tmp_path: Path) -> None:
+    branch = "#(touch${IFS}ran)#{pid}"
+    repository = make_repository(tmp_path / "#(touch${IFS}ran)")
+    words = ("--provider", "local", "--wait", "ensure_agent", "--timeout", "30s")
+    task_id = cli("create", "x", "--branch", branch, *words, cwd=repository, code=0).out.strip()
+    folder = Path(cli("path", task_id, code=0).out.strip())
+    assert "#(" in str(folder), "the worktree is called as its repository"
+    inside = cli("attach", task_id, "--json", environ={"SHELL": "/bin/sh", "TMUX": "x"}, code=0).json
+    assert inside["command"] == ["tmux", "new-window", "-n", branch.replace("#", "##"), "--", "/bin/sh"]
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux here")
+def test_attach_inside_tmux_opens_a_window_in_the_worktree(cli: Cli, made: tuple[str, Path], tmp_path: Path) -> None:
+    task_id, folder = made
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    shell = tmp_path / "shell"
+    shell.write_text(f"#!/bin/sh\npwd >{told}\n")
+    shell.chmod(0o755)
+    tmux = ["tmux", "-S", str(cli.runtime / "tmux"), "-f", os.devnull]
+    subprocess.run([*tmux, "new-session", "-d", "-c", "/"], env=cli.environ, check=True)
+    try:
+        cli("attach", task_id, environ={"SHELL": str(shell), "TMUX": f"{cli.runtime / 'tmux'},1,0"}, code=0)
+        assert told.read_text() == f"{folder}\n"
+    finally:
+        subprocess.run([*tmux, "kill-server"], env=cli.environ, check=True)

@@ -45,9 +45,35 @@ def test_path_says_where_the_file_would_be(cli: Cli) -> None:
 def test_a_wrong_setting_stops_every_command_and_names_its_place(cli: Cli) -> None:
     file = Path(cli("config", "init").out.strip())
     file.write_text("[backend]\nlisten_on = 'x'\n")
-    for words in (("list",), ("backend", "start"), ("config", "show"), ("statusline", "--json")):
+    for words in (("list",), ("backend", "start"), ("config", "show"), ("statusline",), ("statusline", "--json")):
         assert f"{file}:2: no key listen_on" in cli(*words, code=2).err
     assert f"{file}:2" in cli("doctor", code=1).out
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a = " + "[" * 100_000, "nested too deeply"),
+        ("a = " + "9" * 10_000, "integer string conversion"),
+        ("# much\n" * 200_000, "more than 1,048,576 characters"),
+    ],
+    ids=["deep", "number", "long"],
+)
+def test_a_config_that_no_file_of_ours_would_be_is_refused_in_words(cli: Cli, text: str, why: str) -> None:
+    file = Path(cli("config", "init").out.strip())
+    file.write_text(text)
+    for words in (("config", "show"), ("statusline",)):
+        refused = cli(*words, code=2).err
+        assert why in refused
+        assert str(file) in refused
+
+
+@pytest.mark.parametrize("name", ["FOUNDRY_CONFIG", "FOUNDRY_TOKEN_FILE", "FOUNDRY_CA_FILE"])
+def test_a_device_in_the_place_of_a_file_is_not_read_without_end(shared: Cli, name: str) -> None:
+    address = {"FOUNDRY_BACKEND": "https://127.0.0.1:1"}
+    refused = shared("list", environ={**address, name: "/dev/zero"}, code=2)
+    assert "more than 1,048,576 characters" in refused.err
+    assert "/dev/zero" in refused.err
 
 
 def test_doctor_knows_the_agents_of_the_config(cli: Cli) -> None:

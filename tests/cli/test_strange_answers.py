@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.cli import main
+from foundry_tui.cli import context, main
 from foundry_tui.cli.startup import statusline as line
 from foundry_tui.client import blocking as wire
 from foundry_tui.process import backend as daemon
@@ -15,6 +15,7 @@ from tests.cli.strange import ANSWERS, TASK, answer, answering
 from tests.git import make_repository
 
 ID = TASK["task_id"]
+SESSION = "0193a2b4-0000-7000-8000-000000000002"
 COMMANDS: tuple[tuple[object, ...], ...] = (
     ("list",),
     ("list", "--json"),
@@ -56,6 +57,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     for name in ("CONFIG", "DATA", "STATE", "RUNTIME"):
         monkeypatch.setenv(f"XDG_{name}_{'DIR' if name == 'RUNTIME' else 'HOME'}", str(tmp_path / name))
     monkeypatch.setattr(wire, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(context, "PATCH_SECONDS", 0.2)
     monkeypatch.setattr(daemon, "HEALTH_SECONDS", 0.2)
     monkeypatch.setattr(line, "ANSWER_SECONDS", 0.2)
 
@@ -87,6 +89,36 @@ def test_a_command_says_so_and_ends(run: Run, kind: str) -> None:
         code, out, err = run(address, "doctor")
         assert code == 1
         assert "Traceback" not in err
+
+
+ORDERS: tuple[tuple[object, ...], ...] = (
+    ("retry", ID),
+    ("retry", ID, "--resend"),
+    ("restart-agent", ID),
+    ("archive", ID, "--force"),
+    ("kill", ID, "--force"),
+    ("prune", ID, "--yes"),
+    ("rename", ID, "a title"),
+    ("commit", ID),
+    ("push", ID),
+    ("prompt", ID, "go on"),
+    ("diff", ID),
+    ("diff", ID, "--since", "last"),
+)
+"""What is done with a task that is known."""
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_what_is_answered_strangely_was_not_done(run: Run, kind: str) -> None:
+    session = {**TASK, "session_id": SESSION, "name": "x", "status": "ready"}
+    known = {f"GET /v1/tasks/{ID}": answer({**TASK, "sessions": [session]})}
+    with answering(ANSWERS[kind], known) as address:
+        for words in ORDERS:
+            code, out, err = run(address, *words)
+            assert (code, out) == (6, ""), (words, code, out, err)
+            assert err.startswith("foundry: ")
+            assert not any(mark in err for mark in "\x1b\x07\0")
+            assert len(err) < 500, (words, err)
 
 
 def test_nobody_is_there(run: Run) -> None:

@@ -10,7 +10,7 @@ import pytest
 from foundry_tui.client.api import Api
 from foundry_tui.client.connection import Target, make_http
 from foundry_tui.client.errors import ProblemError, RequestError, UnreachableError
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.requests import CreateTask, ReleaseTask
 from tests.client.loop import simulate
 from tests.client.transport import Backend
 
@@ -88,6 +88,27 @@ def test_a_refusal_is_told_from_no_answer() -> None:
     assert lost.sent
     assert str(nobody)
     assert str(lost)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"<html>Log in to this network"])
+def test_what_a_page_answers_with_200_was_not_done(content: bytes) -> None:
+    async def main() -> None:
+        async with make_http(Target("http://localhost"), Answer(httpx.Response(200, content=content))) as http:
+            api = Api(http)
+            for order in (
+                api.retry("t"),
+                api.archive("t", ReleaseTask()),
+                api.kill("t", ReleaseTask()),
+                api.prune("t"),
+                api.stop("s"),
+                api.go_on("s"),
+                api.close_session("s"),
+            ):
+                with pytest.raises(ProblemError) as caught:
+                    await order
+                assert caught.value.problem.status == 502, "it is tried again"
+
+    simulate(main)
 
 
 def test_an_id_is_one_part_of_a_path_whatever_a_person_typed() -> None:

@@ -72,8 +72,9 @@ def attach(context: Context, task: str, editor: bool, as_json: bool) -> None:
     words = [*editor_command(), str(folder)] if editor else [os.environ.get("SHELL") or "/bin/sh"]
     windowed = editor and is_windowed(words)
     if os.environ.get("TMUX") and not windowed:
-        name = printable(detail.branch or detail.task_id[:8])
-        words = ["tmux", "new-window", "-n", name, "-c", str(folder), "--", *words]
+        # tmux would expand `#(…)` by running it, in the name as in a folder behind -c: it takes the one that we are in.
+        name = printable(detail.branch or detail.task_id[:8]).replace("#", "##")
+        words = ["tmux", "new-window", "-n", name, "--", *words]
     if as_json:
         say_json({"task_id": detail.task_id, "path": str(folder), "command": words})
         return
