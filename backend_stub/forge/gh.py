@@ -6,27 +6,22 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypeVar
 
 import anyio
 import msgspec
 from anyio.abc import Process
 
+from backend_stub.domain.errors import GitError
 from backend_stub.domain.forge import FailedCheck, ForgeError, ForgeLimitedError, Head, Issue, Proposal
+from backend_stub.forge.answers import Listed, Pull, Reported, Rollup, Threads, one_line
 from backend_stub.forge.check_logs import end_of_log
 from backend_stub.forge.refusals import limited, refused
 from backend_stub.repository.git import end_group, exchange, without_credentials
 from foundry_tui.contract.codec import decode
-from foundry_tui.contract.pull_request import (
-    Checks,
-    ChecksState,
-    Comment,
-    Mergeable,
-    PullRequest,
-    PullRequestState,
-    Review,
-)
+from foundry_tui.contract.pull_request import Comment, PullRequest
+
+T = TypeVar("T")
 
 LIMIT = 60.0
 """Seconds that one command may take."""
@@ -38,7 +33,7 @@ _SILENT = {
     "NO_COLOR": "1",
     "LC_ALL": "C",
 }
-_FORGOTTEN = frozenset({"GH_REPO", "GH_FORCE_TTY", "GH_DEBUG", "DEBUG", "GIT_DIR", "GIT_WORK_TREE"})
+_FORGOTTEN = frozenset({"GH_REPO", "GH_FORCE_TTY", "CLICOLOR_FORCE", "GH_DEBUG", "DEBUG", "GIT_DIR", "GIT_WORK_TREE"})
 """Variables that would have gh speak of another repository, or print something else."""
 _REMOTE = re.compile(
     r"^(?:(?:https?|ssh|git)://(?:[^/@]*@)?|(?:[^/@:]+@))(?P<host>[^/:]+)(?::\d+(?=/))?[/:]"
@@ -48,8 +43,6 @@ _FIELDS = "number,url,title,state,isDraft,statusCheckRollup,reviewDecision,merge
 _HEAD_FIELDS = "headRefName,baseRefName,isCrossRepository,headRepositoryOwner"
 _JOB = re.compile(r"/actions/runs/\d+/jobs?/(?P<id>\d+)")
 _NO_LOG = re.compile(r"HTTP (?:404|410)", re.IGNORECASE)
-_LONGEST_LINE = 300
-"""Characters of a title or a name."""
 _LOG_BYTES = 1024 * 1024
 """Of a log so many bytes are read, from its end."""
 _THREADS = (
@@ -57,15 +50,6 @@ _THREADS = (
     "{reviewThreads(first:50){nodes{isResolved isOutdated path line comments(first:20)"
     "{nodes{databaseId author{login} body createdAt diffHunk}}}}}}}"
 )
-_PASSED = frozenset({"SUCCESS", "NEUTRAL", "SKIPPED"})
-_WAITS = frozenset({"PENDING", "EXPECTED", "STALE", ""})
-_OK, _WAITING, _FAILED = "ok", "waiting", "failed"
-_REVIEWS = {
-    "REVIEW_REQUIRED": Review.REQUIRED,
-    "APPROVED": Review.APPROVED,
-    "CHANGES_REQUESTED": Review.CHANGES_REQUESTED,
-}
-_MERGEABLE = {"MERGEABLE": Mergeable.YES, "CONFLICTING": Mergeable.NO}
 
 
 @dataclass(frozen=True)
@@ -103,7 +87,7 @@ class GitHubCli:
             *("--title", proposal.title, "--body", proposal.body, *(("--draft",) if proposal.draft else ())),
             accept_existing=True,
         )
-        found = re.search(r"/pull/(\d+)\s*$", done)
+        found = re.search(r"/pull/(\d{1,9})\s*$", done)
         number = int(found[1]) if found is not None else await self._open_one(repository, proposal.head)
         if number is None:
             raise ForgeError(f"gh has opened a pull request in {repository.full} and does not say which.")
@@ -111,17 +95,17 @@ class GitHubCli:
 
     async def look(self, remote: str, number: int) -> PullRequest:
         repository = _repository(remote)
-        return await self._pull_request(remote, number, await self._view(repository, number, _FIELDS))
+        return await self._record(remote, number, await self._view(repository, number, _FIELDS, Pull))
 
     async def head(self, remote: str, number: int) -> Head:
         repository = _repository(remote)
-        told = await self._view(repository, number, f"{_FIELDS},{_HEAD_FIELDS}")
-        owner = (told.get("headRepositoryOwner") or {}).get("login") or "ghost"
+        told = await self._view(repository, number, f"{_FIELDS},{_HEAD_FIELDS}", Pull)
+        owner = (told.head_repository_owner and told.head_repository_owner.login) or "ghost"
         return Head(
-            pull_request=await self._pull_request(remote, number, told),
-            branch=str(told.get("headRefName") or ""),
-            base=str(told.get("baseRefName") or ""),
-            fork=str(owner) if told.get("isCrossRepository") else None,
+            pull_request=await self._record(remote, number, told),
+            branch=told.head_ref_name or "",
+            base=told.base_ref_name or "",
+            fork=owner if told.is_cross_repository else None,
         )
 
     async def find(self, remote: str, head: str) -> PullRequest | None:
@@ -133,25 +117,24 @@ class GitHubCli:
         said = await self._gh(
             repository, "issue", "view", str(number), "--repo", repository.full, "--json", "title,body,url"
         )
-        told = _object(said)
-        url = str(told.get("url") or "")
-        if "/pull/" in url:
+        told = _decoded(said, Reported)
+        if "/pull/" in told.url:
             raise ForgeError(
                 f"#{number} of {repository.owner}/{repository.name} is a pull request, no issue. Create the task from "
                 "it as such (--pr).",
                 retryable=False,
             )
-        return Issue(title=_line(told.get("title")), text=str(told.get("body") or ""), url=url)
+        return Issue(title=one_line(told.title), text=told.body or "", url=told.url)
 
     async def failed_checks(
         self, remote: str, number: int, names: Collection[str], logs: int, most: int
     ) -> Sequence[FailedCheck]:
         repository = _repository(remote)
-        told = await self._view(repository, number, "statusCheckRollup")
+        told = await self._view(repository, number, "statusCheckRollup", Rollup)
         failed = [
-            FailedCheck(_name_of(check), str(check.get("detailsUrl") or check.get("targetUrl") or ""))
-            for check in _newest(told.get("statusCheckRollup") or ())
-            if _outcome(check) == _FAILED and (not names or _name_of(check) in names)
+            FailedCheck(check.called, check.url)
+            for check in told.newest()
+            if check.failed and (not names or check.called in names)
         ]
         return [*[await self._with_log(repository, check, most) for check in failed[:logs]], *failed[logs:]]
 
@@ -166,27 +149,13 @@ class GitHubCli:
             cut = cut or len(whole) == _LOG_BYTES
         return replace(check, log=log, cut=cut)
 
-    async def _view(self, repository: _Repository, number: int, fields: str) -> dict[str, Any]:
+    async def _view(self, repository: _Repository, number: int, fields: str, type_: type[T]) -> T:
         """These fields of a pull request."""
         said = await self._gh(repository, "pr", "view", str(number), "--repo", repository.full, "--json", fields)
-        return _object(said)
+        return _decoded(said, type_)
 
-    async def _pull_request(self, remote: str, number: int, told: Mapping[str, Any]) -> PullRequest:
-        comments = await self.comments(remote, number)
-        state = str(told.get("state"))
-        draft = PullRequestState.DRAFT if told.get("isDraft") else PullRequestState.OPEN
-        states = {"MERGED": PullRequestState.MERGED, "CLOSED": PullRequestState.CLOSED}
-        return PullRequest(
-            number=number,
-            url=str(told.get("url")),
-            title=_line(told.get("title")),
-            state=states.get(state, draft),
-            checks=checks_of(told.get("statusCheckRollup") or ()),
-            review=_REVIEWS.get(str(told.get("reviewDecision")), Review.NONE),
-            mergeable=_MERGEABLE.get(str(told.get("mergeable")), Mergeable.UNKNOWN),
-            comments=sum(not comment.resolved for comment in comments),
-            at=self._now(),
-        )
+    async def _record(self, remote: str, number: int, told: Pull) -> PullRequest:
+        return told.record(number, await self.comments(remote, number), self._now())
 
     async def comments(self, remote: str, number: int) -> Sequence[Comment]:
         repository = _repository(remote)
@@ -195,7 +164,7 @@ class GitHubCli:
             *("api", "graphql", "--hostname", repository.host, "-f", f"query={_THREADS}"),
             *("-f", f"o={repository.owner}", "-f", f"n={repository.name}", "-F", f"p={number}"),
         )
-        return comments_of(_object(said))
+        return _decoded(said, Threads).comments()
 
     async def _open_one(self, repository: _Repository, head: str) -> int | None:
         """The pull request of this repository's own branch that is open."""
@@ -204,9 +173,7 @@ class GitHubCli:
             *("pr", "list", "--repo", repository.full, "--head", head, "--state", "open"),
             *("--json", "number,isCrossRepository"),
         )
-        found = _decoded(said)
-        own = [each for each in found if not each.get("isCrossRepository")] if isinstance(found, list) else []
-        return int(own[0]["number"]) if own else None
+        return next((each.number for each in _decoded(said, tuple[Listed, ...]) if not each.is_cross_repository), None)
 
     async def _refresh(self, repository: _Repository, number: int, proposal: Proposal) -> None:
         """Give it the title and text that a person said; `gh pr edit` asks for what GitHub has no more."""
@@ -279,6 +246,8 @@ class GitHubCli:
             ) from None
         except TimeoutError:
             raise ForgeError(f"{repository.host} did not answer gh within {LIMIT:g} s. Check the network.") from None
+        except GitError as error:
+            raise ForgeError(f"What gh says cannot be used. {error.message}", retryable=False) from None
         except OSError as error:
             raise ForgeError(f"gh cannot be started: {error.strerror}.", retryable=False) from error
         finally:
@@ -307,90 +276,13 @@ def _repository(remote: str) -> _Repository:
     return _Repository(found["host"].lower(), found["owner"], found["name"])
 
 
-def checks_of(rollup: Sequence[Mapping[str, Any]]) -> Checks:
-    """The checks of the newest commit, from what gh calls `statusCheckRollup`."""
-    checks = _newest(rollup)
-    outcomes = [_outcome(check) for check in checks]
-    passed, pending = outcomes.count(_OK), outcomes.count(_WAITING)
-    failed = [_name_of(check) for check, outcome in zip(checks, outcomes, strict=True) if outcome == _FAILED]
-    state = ChecksState.PASSING if passed else ChecksState.NONE
-    if pending:
-        state = ChecksState.PENDING
-    if failed:
-        state = ChecksState.FAILING
-    return Checks(state=state, passed=passed, failed=len(failed), pending=pending, names=tuple(failed))
-
-
-def _newest(rollup: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """The checks without those that were run again since: of these the forge tells both."""
-    runs = sorted(rollup, key=lambda check: str(check.get("startedAt") or ""))
-    newest = {(check.get("name"), check.get("workflowName"), check.get("context")): check for check in runs}
-    return [check for check in rollup if any(check is each for each in newest.values())]
-
-
-def _outcome(check: Mapping[str, Any]) -> str:
-    """How a check stands: `_OK`, `_WAITING` or `_FAILED`."""
-    # A check run says its conclusion once it is completed; a commit status has a state alone.
-    ended = check.get("status") in (None, "", "COMPLETED")
-    said = str(check.get("conclusion") or check.get("state") or "") if ended else ""
-    return _WAITING if said in _WAITS else _OK if said in _PASSED else _FAILED
-
-
-def _name_of(check: Mapping[str, Any]) -> str:
-    return _line(check.get("name") or check.get("context")) or "check"
-
-
-def _line(said: object) -> str:
-    """What the forge calls something, as one line of a length that every list can bear; GitHub's own are shorter."""
-    words = " ".join(str(said or "")[: 4 * _LONGEST_LINE].split())
-    return words if len(words) <= _LONGEST_LINE else f"{words[: _LONGEST_LINE - 1]}…"
-
-
-def comments_of(answer: Mapping[str, Any]) -> Sequence[Comment]:
-    """The comments on lines, from the threads that GitHub keeps them in."""
-    pull = ((answer.get("data") or {}).get("repository") or {}).get("pullRequest") or {}
-    found = [
-        Comment(
-            comment_id=str(comment.get("databaseId")),
-            author=str((comment.get("author") or {}).get("login") or "ghost"),
-            body=str(comment.get("body") or ""),
-            at=_milliseconds(str(comment.get("createdAt") or "")),
-            resolved=bool(thread.get("isResolved")),
-            path=thread.get("path"),
-            line=thread.get("line"),
-            code=_commented(str(comment.get("diffHunk") or "")),
-            outdated=bool(thread.get("isOutdated")),
-        )
-        for thread in (pull.get("reviewThreads") or {}).get("nodes") or ()
-        for comment in (thread.get("comments") or {}).get("nodes") or ()
-    ]
-    return sorted(found, key=lambda comment: comment.at)
-
-
-def _commented(hunk: str) -> str | None:
-    """The line that a comment is on: the last one of the hunk that is shown with it."""
-    last = hunk.rstrip("\n").rpartition("\n")[2]
-    return last[1:] if last[:1] in ("+", " ") else None
-
-
-def _milliseconds(stamp: str) -> int:
+def _decoded(said: str, type_: type[T]) -> T:
+    """What gh printed, by its shape; raises `ForgeError`."""
     try:
-        return round(datetime.fromisoformat(stamp).timestamp() * 1000)
-    except ValueError:
-        return 0
-
-
-def _decoded(said: str) -> Any:
-    try:
-        return decode(said, object)
+        return decode(said, type_)
+    except msgspec.ValidationError as error:
+        raise ForgeError(f"gh answered something else than was asked for ({error}): {said[:100]!r}.") from None
     except msgspec.DecodeError:
         raise ForgeError(
             f"gh answered something that is no JSON: {said[:100]!r}. Check the proxy, then do this again."
         ) from None
-
-
-def _object(said: str) -> dict[str, Any]:
-    found = _decoded(said)
-    if not isinstance(found, dict):
-        raise ForgeError(f"gh answered something else than was asked for: {said[:100]!r}.")
-    return found

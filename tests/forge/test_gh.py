@@ -1,5 +1,6 @@
 """`gh` as the forge's first side: the real command, against a GitHub on loopback."""
 
+import json
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.forge import ForgeError, ForgeLimitedError, Proposal
 from backend_stub.forge import gh
+from backend_stub.forge.answers import Check, Rollup
 from backend_stub.forge.check_logs import end_of_log
-from backend_stub.forge.gh import GitHubCli, checks_of
+from backend_stub.forge.gh import GitHubCli
 from backend_stub.forge.refusals import limited
+from backend_stub.repository import git as repository_git
 from foundry_tui.contract.pull_request import Checks, ChecksState, PullRequestState
 from foundry_tui.contract.replace import replace
 from tests.forge.github_stub import GitHub, Pull, Repo
@@ -53,6 +56,24 @@ def repo(hub: GitHub, tmp_path: Path) -> Iterator[Repo]:
 def heal(hub: GitHub) -> None:
     hub.fail(times=0)
     hub.garbled, hub.delay, hub.used_up_until = False, 0.0, None
+
+
+PULL = {"url": "https://github.example.test/acme/widgets/pull/1", "title": "T", "state": "OPEN"}
+"""The least that gh tells of a pull request."""
+
+
+def threads(**fields: object) -> object:
+    """What gh tells of one comment, on a thread with these fields."""
+    thread = {"comments": {"nodes": [{"body": "x"}]}, **fields}
+    return {"data": {"repository": {"pullRequest": {"reviewThreads": {"nodes": [thread]}}}}}
+
+
+def forge_that_says(folder: Path, answer: bytes) -> GitHubCli:
+    """The forge with a gh that prints this, whatever it is asked."""
+    (folder / "answer").write_bytes(answer)
+    (folder / "gh").write_text(f"#!/bin/sh\nexec cat '{folder / 'answer'}'\n")
+    (folder / "gh").chmod(0o755)
+    return GitHubCli(lambda: 1, {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"})
 
 
 def forge_of(hub: GitHub, **environ: str) -> GitHubCli:
@@ -155,16 +176,11 @@ async def test_each_state_is_told(hub: GitHub, repo: Repo) -> None:
 
 
 def test_of_a_check_that_was_run_again_the_newer_run_counts() -> None:
-    first = {
-        "name": "a",
-        "workflowName": "CI",
-        "status": "COMPLETED",
-        "conclusion": "FAILURE",
-        "startedAt": "2026-01-01",
-    }
-    again = {**first, "conclusion": "SUCCESS", "startedAt": "2026-01-02"}
-    other = {**first, "workflowName": "Nightly", "conclusion": "SUCCESS"}
-    assert checks_of([again, first, other]) == Checks(state=ChecksState.PASSING, passed=2)
+    first = Check(name="a", workflow_name="CI", status="COMPLETED", conclusion="FAILURE", started_at="2026-01-01")
+    again = replace(first, conclusion="SUCCESS", started_at="2026-01-02")
+    other = replace(first, workflow_name="Nightly", conclusion="SUCCESS")
+    told = Rollup(status_check_rollup=(again, first, other)).told()
+    assert told == Checks(state=ChecksState.PASSING, passed=2)
 
 
 Refuse = Callable[[GitHub], object]
@@ -230,6 +246,55 @@ async def test_what_cannot_be_proposed_is_said(hub: GitHub, repo: Repo, tmp_path
     with pytest.raises(ForgeError, match="nothing to propose"):
         await forge.propose(REMOTE, PROPOSAL)
     assert not repo.pulls
+
+
+SHAPES: Mapping[str, object] = {
+    "a pull request without its fields": {},
+    "checks that are one": {**PULL, "statusCheckRollup": {"name": "a"}},
+    "checks that are none": {**PULL, "statusCheckRollup": [None, 7, "a"]},
+    "a check whose name is a list": {**PULL, "statusCheckRollup": [{"name": ["a"]}]},
+    "an owner that is a name": {**PULL, "headRepositoryOwner": "acme"},
+    "a thread that is none": {"data": {"repository": {"pullRequest": {"reviewThreads": {"nodes": [None]}}}}},
+    "a comment's line that is none": threads(line="7"),
+    "a comment's path that is none": threads(path=7),
+    "pull requests without a number": [{}],
+    "a number that is none": [{"number": "7"}],
+    "a list of lists": [[]],
+    "no list at all": None,
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_an_answer_of_another_shape_is_said_and_no_fault_of_ours(tmp_path: Path, name: str) -> None:
+    forge = forge_that_says(tmp_path, json.dumps(SHAPES[name]).encode())
+    said = []
+    for ask in (
+        lambda: forge.look(REMOTE, 1),
+        lambda: forge.head(REMOTE, 1),
+        lambda: forge.comments(REMOTE, 1),
+        lambda: forge.failed_checks(REMOTE, 1, (), 1, 100),
+        lambda: forge.find(REMOTE, "feat"),
+        lambda: forge.propose(REMOTE, PROPOSAL),
+        lambda: forge.issue(REMOTE, 1),
+    ):
+        try:
+            await ask()
+        except ForgeError as error:
+            said.append(str(error))
+    assert any("something else than was asked for" in each for each in said)
+
+
+async def test_a_gh_that_prints_without_end_is_stopped_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository_git, "_OUTPUT_LIMIT", 100_000)
+    with pytest.raises(ForgeError, match="printed more than"):
+        await forge_that_says(tmp_path, b"y\n" * 100_000).look(REMOTE, 1)
+
+
+async def test_colours_that_a_person_wants_everywhere_are_in_no_answer(hub: GitHub, repo: Repo) -> None:
+    repo.open("T", "B", "feat")
+    assert (await forge_of(hub, CLICOLOR_FORCE="1").look(REMOTE, 1)).title == "T"
 
 
 async def test_a_gh_that_hangs_is_ended_with_all_that_it_has_started(
