@@ -1,5 +1,6 @@
 """Comments on a task's changes that were not sent yet: kept in a file for each task, which several processes share."""
 
+import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.private_files import make_folder
-from foundry_tui.client.shared_file import alone, replace_file
+from foundry_tui.client.shared_file import alone, put_aside, replace_file
 from foundry_tui.contract import codec
 
 
@@ -48,7 +49,7 @@ class KeptComments:
         return cls(file.with_name(f"{file.name}.comments") if file is not None else None)
 
     def of(self, task_id: str) -> Comments:
-        """The comments of a task, oldest first. Raises `OSError`."""
+        """The comments of a task, oldest first. Raises `OSError`, once also for a file that had to be put aside."""
         path = self._path(task_id)
         return self._held.get(task_id, ()) if path is None else _read(path)
 
@@ -93,6 +94,6 @@ def _read(path: Path) -> Comments:
     except FileNotFoundError:
         return ()
     except msgspec.DecodeError:
-        # Somebody may want to look at it, and the next comment would overwrite it.
-        path.replace(path.with_name(f"{path.name}.damaged"))
-        return ()
+        # The next comment would overwrite it.
+        why = f"those of before cannot be read, and are in {put_aside(path)} now"
+        raise OSError(errno.EBADMSG, why, str(path)) from None

@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +17,7 @@ from foundry_tui.client.creations import Creation, CreationState, RequestedSessi
 from foundry_tui.client.kept_attachments import KeptAttachments
 from foundry_tui.client.kept_commands import KeptCommand
 from foundry_tui.client.private_files import make_folder
-from foundry_tui.client.shared_file import alone, replace_file
+from foundry_tui.client.shared_file import alone, put_aside, replace_file
 from foundry_tui.contract import codec
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.records import Prompt, PromptState
@@ -71,14 +70,18 @@ class Outbox:
         self.path = path
         self.damaged: Path | None = None
         """Where a file went that was none of ours, if there was one."""
+        self._found = False
+        """Whether the file was there when it was read last, and is one of ours."""
         self.on_change: Callable[[bool], None] | None = None
         try:
             self._contents = _contents_of(self._read())
         except OSError:
             # Writing will fail in the same way, and that is where it is said.
             self._contents = _Contents()
+        self._is_held = self._found
+        """Whether there has to be a file by now."""
         self._touched: dict[tuple[str, str], None] = {}
-        self._kept_attachments = None if path is None else KeptAttachments(path.with_name(f"{path.name}.attachments"))
+        self._kept_attachments = None if path is None else KeptAttachments(_attachments_beside(path))
 
     @property
     def remarks(self) -> str:
@@ -234,13 +237,17 @@ class Outbox:
         """A `write` failed: what it should have written is tried again with the next change."""
         self._touched = {**dict.fromkeys(delta), **self._touched}
 
-    def write(self, delta: Delta) -> None:
-        """Write changes into the file; touches nothing else, so that a thread may do it. Raises `OSError`."""
+    def write(self, delta: Delta) -> bool:
+        """Write changes into the file; touches nothing else, so that a thread may do it. Raises `OSError`.
+
+        False where what was in the file before is gone, removed or damaged by somebody: see `put_all`.
+        """
         if self.path is None or self._kept_attachments is None or not delta:
-            return
+            return True
         make_folder(self.path.parent)
         with alone(self.path):
             file = self._read()
+            whole = self._found or not self._is_held
             for (part, key), value in delta.items():
                 if isinstance(value, tuple):
                     self._kept_attachments.write(key, value)
@@ -254,7 +261,17 @@ class Outbox:
                 else:
                     there[_text(key)] = _entry(value)
             replace_file(self.path, msgspec.json.encode(file))
+            self._is_held = True
             self._kept_attachments.sweep({*file["prompts"], *file["creations"]})
+        return whole
+
+    def put_all(self) -> None:
+        """Have all that is kept here written again."""
+        for key in self._contents.attachments:
+            self._touch(_APART, key)
+        for part in _PARTS:
+            for key in getattr(self._contents, part):
+                self._touch(part, key)
 
     def _put_attachments(self, id_: str, attachments: NewAttachments) -> None:
         if attachments:
@@ -270,17 +287,23 @@ class Outbox:
     def _read(self) -> _File:
         if self.path is None:
             return _file_of(b"{}")
+        self._found = False
         try:
-            return _file_of(self.path.read_bytes())
+            file = _file_of(self.path.read_bytes())
         except FileNotFoundError:
             return _file_of(b"{}")
         except msgspec.DecodeError:
-            # Somebody may want to look at it, and the next save would overwrite it.
-            names = (f"{self.path.name}.damaged{number or ''}" for number in count())
-            self.damaged = next(path for path in map(self.path.with_name, names) if not path.exists())
-            with suppress(OSError):
-                self.path.replace(self.damaged)
+            # The next save would overwrite it, and remove what goes with it.
+            self.damaged = put_aside(self.path)
+            with suppress(FileNotFoundError):
+                _attachments_beside(self.path).replace(_attachments_beside(self.damaged))
             return _file_of(b"{}")
+        self._found = True
+        return file
+
+
+def _attachments_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.attachments")
 
 
 def _file_of(document: bytes) -> _File:

@@ -50,8 +50,7 @@ class Persistence:
 
     async def run(self) -> None:
         """Save until cancelled, and say first what of the file could not be read."""
-        if remarks := self._outbox.remarks:
-            self._report(CommandProblem(action="keep", message=remarks))
+        self._remark()
         while True:
             await self._unsaved.wait()
             with anyio.move_on_after(MOMENT):
@@ -59,8 +58,11 @@ class Persistence:
             self._unsaved, self._pressing = anyio.Event(), anyio.Event()
             owed, delta, written = self._owed, self._outbox.take(), False
             try:
-                await anyio.to_thread.run_sync(self._outbox.write, delta)
+                whole = await anyio.to_thread.run_sync(self._outbox.write, delta)
                 written = True
+                if not whole:
+                    self._outbox.put_all()
+                    self._remark()
             except OSError as error:
                 self._cannot_keep(error)
             finally:
@@ -80,7 +82,9 @@ class Persistence:
     def save_now(self) -> None:
         """Write what is unsaved, blocking: the app is leaving, and a moment is better than a lost draft."""
         try:
-            self._outbox.write(self._outbox.take())
+            if not self._outbox.write(self._outbox.take()):
+                self._outbox.put_all()
+                self._outbox.write(self._outbox.take())
         except OSError as error:
             self._cannot_keep(error)
 
@@ -89,6 +93,10 @@ class Persistence:
         if not can_wait:
             self._owed += 1
             self._pressing.set()
+
+    def _remark(self) -> None:
+        if remarks := self._outbox.remarks:
+            self._report(CommandProblem(action="keep", message=remarks))
 
     def _cannot_keep(self, error: OSError) -> None:
         message = f"Drafts and unanswered tasks cannot be kept in {self._outbox.path}: {error.strerror}."

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from foundry_tui.client.private_files import open_file
@@ -20,6 +21,16 @@ def alone(path: Path) -> Iterator[None]:
         if sys.platform != "win32":
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def put_aside(path: Path) -> Path:
+    """Give a file that is none of ours another name, since somebody may want to look at it; that name.
+
+    Raises `OSError`.
+    """
+    names = (f"{path.name}.damaged{number or ''}" for number in count())
+    aside = next(place for place in map(path.with_name, names) if not os.path.lexists(place))
+    return path.replace(aside)
 
 
 def replace_file(path: Path, document: bytes) -> None:

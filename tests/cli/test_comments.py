@@ -36,3 +36,24 @@ def test_what_is_no_place_is_refused(shared: Cli) -> None:
     for place in ("a.py", "a.py:0", "a.py:5-2", ":3", "a.py:x"):
         assert "no PATH:LINE" in shared("comment", task_id, place, "why", code=2).err
     assert "is empty" in shared("comment", task_id, "a.py:1", " ", code=2).err
+
+
+def test_comments_that_cannot_be_kept_are_said_to_be_that(cli: Cli) -> None:
+    task_id = cli.create()["task_id"]
+    (cli.folder / "state").mkdir(exist_ok=True)
+    (cli.folder / "state" / "foundry").mkdir()
+    (cli.folder / "state" / "foundry" / "app.json.comments").write_text("a file in its place")
+    for words in (("comment", task_id, "a.txt:1", "why?"), ("comments", task_id), ("comments", task_id, "--send")):
+        refused = cli(*words, code=1)
+        assert refused.err == "foundry: comments cannot be kept: Not a directory\n"
+
+
+def test_comments_that_were_damaged_are_put_aside_and_said(cli: Cli) -> None:
+    task_id = cli.create()["task_id"]
+    cli("comment", task_id, "a.txt:1", "why?", code=0)
+    (file,) = (cli.folder / "state" / "foundry" / "app.json.comments").glob("*.json")
+    file.write_bytes(file.read_bytes()[:-1])
+    assert f"{file}.damaged" in cli("comments", task_id, code=1).err
+    assert cli("comments", task_id, code=0).out == ""
+    cli("comment", task_id, "a.txt:1", "and why?", code=0)
+    assert b"why?" in Path(f"{file}.damaged").read_bytes()

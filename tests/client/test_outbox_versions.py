@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from foundry_tui.client.creations import Creation, CreationState
+from foundry_tui.client.kept_attachments import KeptAttachments
 from foundry_tui.client.kept_commands import Retry
 from foundry_tui.client.outbox import Outbox
+from foundry_tui.contract.attachments import ImageAttachment
 from foundry_tui.contract.requests import CreateTask
 from tests.client.app import App, with_app
-from tests.client.transport import until
+from tests.client.transport import Backend, until
 
 REQUEST = CreateTask(repo="/repo", prompt="Mend it", task_id="task-1", session_id="session-1")
 NEWER: dict[str, Any] = {
@@ -113,3 +115,43 @@ def test_a_path_that_is_no_text_spoils_nothing_of_another_version(tmp_path: Path
     assert NEWER["creations"].items() <= after["creations"].items()
     assert "retry:task-1" in after["commands"]
     assert "promote:task-9" in after["commands"]
+
+
+IMAGE = (ImageAttachment(name="a.png", mime="image/png", data=b"a picture"),)
+
+
+def test_what_goes_with_a_damaged_outbox_is_put_aside_with_it(tmp_path: Path) -> None:
+    keep = tmp_path / "outbox.json"
+    ours = Outbox(keep)
+    ours.put_creation(Creation(request=REQUEST, state=CreationState.PENDING, since=1), IMAGE)
+    ours.write(ours.take())
+    keep.write_bytes(keep.read_bytes()[:-1])
+    later = Outbox(keep)
+    later.put("/repo", REQUEST)
+    later.write(later.take())
+    assert b"Mend it" in (tmp_path / "outbox.json.damaged").read_bytes()
+    assert KeptAttachments(tmp_path / "outbox.json.damaged.attachments").read("task-1") == IMAGE
+
+
+@pytest.mark.parametrize("document", [None, b"", b"{"], ids=["removed", "emptied", "damaged"])
+def test_an_outbox_that_is_lost_while_the_app_runs_is_written_again_whole(
+    tmp_path: Path, document: bytes | None
+) -> None:
+    keep = tmp_path / "outbox.json"
+    backend = Backend()
+    backend.down = True
+
+    async def test(app: App) -> None:
+        app.commands.create(REQUEST)
+        await until(lambda: keep.exists())
+        if document is None:
+            keep.unlink()
+        else:
+            keep.write_bytes(document)
+        app.commands.drafts.put("/repo", CreateTask(repo="/repo", prompt="half a thought"))
+        await until(lambda: keep.exists() and b"task-1" in keep.read_bytes())
+        assert "/repo" in kept(keep)["drafts"]
+        said = [problem for problem in app.problems if problem.action == "keep"]
+        assert len(said) == (document is not None), "what was put aside is said"
+
+    with_app(test, backend, keep=keep)

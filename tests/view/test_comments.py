@@ -69,5 +69,11 @@ def test_comments_of_several_processes_are_all_kept(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "task.json").write_text("{")
-    assert KeptComments(tmp_path).of("task") == ()
-    assert (tmp_path / "task.json.damaged").read_text() == "{"
+    comments = KeptComments(tmp_path)
+    with pytest.raises(OSError, match=r"cannot be read, and are in .*task\.json\.damaged now"):
+        comments.of("task")
+    assert comments.of("task") == ()
+    (tmp_path / "task.json").write_text("[")
+    with pytest.raises(OSError, match=r"task\.json\.damaged1 now"):
+        comments.put("task", Comment(comment_id=uuid7(), path="x", first=1, last=1, text="x"))
+    assert [(tmp_path / f"task.json.damaged{more}").read_text() for more in ("", "1")] == ["{", "["]

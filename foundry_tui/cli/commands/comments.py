@@ -1,7 +1,8 @@
 """`comment` and `comments`: what is to be said about a task's changes, kept until it is sent together."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -53,7 +54,8 @@ def comment(context: Context, ctx: click.Context, task: str, place: str, text: s
     detail = context.task(task)
     path, first, last = found[1].removeprefix("./"), int(found[2]), int(found[3] or found[2])
     made = _on_lines(context, detail, task, path, (first, last), text.strip())
-    _kept(context).put(detail.task_id, made)
+    with _told_apart():
+        _kept(context).put(detail.task_id, made)
     if as_json:
         say_json(made)
     else:
@@ -79,7 +81,8 @@ def comments(context: Context, task: str, send: bool, session: str | None, as_js
     """
     detail = context.task(task)
     kept = _kept(context)
-    known = kept.of(detail.task_id)
+    with _told_apart():
+        known = kept.of(detail.task_id)
     where_now = _placed(context, detail, task, known)
     if send:
         if not known:
@@ -88,7 +91,8 @@ def comments(context: Context, task: str, send: bool, session: str | None, as_js
         # The same comments are the same prompt, so that they are not said twice when this was killed in between.
         body = CreatePrompt(prompt_id=prompt_id_of(known), text=comments_prompt(where_now))
         prompt = on_session(context, task, session_id, "POST", "/prompts", Prompt, body)
-        kept.remove(detail.task_id, known)
+        with _told_apart():
+            kept.remove(detail.task_id, known)
         if as_json:
             say_json(prompt)
         else:
@@ -118,6 +122,15 @@ def _told(each: PlacedComment) -> dict[str, object]:
         "code": comment.code,
         "text": comment.text,
     }
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """A file of comments that cannot be read or written is said to be that."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"comments cannot be kept: {error.strerror or error}") from None
 
 
 def _kept(context: Context) -> KeptComments:
