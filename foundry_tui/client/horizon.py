@@ -1,6 +1,6 @@
 """How far into the past the list is held: which ended tasks the backend has beside those, and how many."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -20,89 +20,154 @@ def age_of(task: TaskSummary) -> Age:
 
 
 class Reach(Struct, frozen=True):
-    """What a snapshot or a page is about: the ended tasks older than `above`, and as old as `edge` at most.
+    """What a page is about: the ended tasks older than `above`, and as old as `edge` at most (None: to the oldest)."""
 
-    `above` None: from the newest on; `edge` None: to the oldest.
-    """
-
-    above: Age | None
+    above: Age
     edge: Age | None
 
     @classmethod
-    def of(cls, page: TasksSnapshot, above: Age | None) -> "Reach":
-        """The reach of an answer that begins below `above`."""
-        oldest = min((age_of(task) for task in page.tasks if task.status in ENDED), default=above or _NEWEST)
-        return cls(above, oldest if page.older else None)
+    def of(cls, page: TasksSnapshot, above: Age) -> "Reach":
+        """The reach of a page that begins below `above`."""
+        return cls(above, min(map(age_of, page.tasks), default=above) if page.older else None)
 
     def has(self, task: TaskSummary) -> bool:
-        """Whether the answer would have the task, had it been there."""
+        """Whether the page would have the task, had it been there."""
         age = age_of(task)
-        return (
-            task.status in ENDED
-            and (self.above is None or age < self.above)
-            and (self.edge is None or age >= self.edge)
-        )
+        return task.status in ENDED and age < self.above and (self.edge is None or age >= self.edge)
 
 
 class Horizon:
     """Which ended tasks are held: all that are not older than `edge` (None: all there are), and some others.
 
-    `left` counts those of the backend that are not held; below zero while more are held unsure than there are. `found`
-    are the others that are held for the sake of a filter.
-    `unsure` are held since before the last snapshot, which says nothing of them: a page will.
-    Answers of an older moment than `sure_from` are not to be believed: what has happened since was not kept.
+    The others are `found` for the sake of a filter, or `unsure`: held since before the last snapshot, which says
+    nothing of them; a page will. Answers of an older moment than `sure_from` are not to be believed: what has happened
+    since was not kept.
+
+    A snapshot counts what it leaves out: the tasks older than a line that had ended at its moment. Those of them that
+    become known by name, because they are held or because news tell that they were removed, are left out no longer.
     """
 
     def __init__(self) -> None:
         self.edge: Age | None = None
-        self.left = 0
         self.found: set[str] = set()
         self.unsure: set[str] = set()
         self.sure_from = 0
+        self._counted = 0
         self._counted_at = 0
+        self._line: Age | None = None
+        self._apart: set[str] = set()
+        """Tasks older than the line that were not counted: they had not ended."""
+        self._known: set[str] = set()
+        """Tasks that were counted and are held, or were removed since. Those that are unsure are taken for counted."""
+        self._undated: dict[str, Age] = {}
+        """Tasks that were removed, as an answer told, which does not say whether that was after they were counted."""
 
-    def begin(self, snapshot: TasksSnapshot, seq: int) -> None:
-        """A snapshot takes the place of everything; what is held all the same is to be told by `keep`."""
-        self.edge = Reach.of(snapshot, None).edge
-        self.left = snapshot.older
+    @property
+    def left(self) -> int:
+        """How many ended tasks the backend has that are not held."""
+        return 0 if self.edge is None else max(0, self._counted - len(self._known))
+
+    def begin(self, snapshot: TasksSnapshot, seq: int, removed: Mapping[str, int]) -> None:
+        """A snapshot takes the place of everything, but for what was `removed` after it; `hold` tells what is kept."""
+        ended = (age_of(task) for task in snapshot.tasks if task.status in ENDED)
+        self.edge = self._line = min(ended, default=_NEWEST) if snapshot.older else None
         self.found.clear()
         self.unsure.clear()
         self.sure_from = self._counted_at = seq
+        self._counted = snapshot.older
+        there = {task.task_id: age_of(task) for task in snapshot.tasks}
+        self._apart = {task_id for task_id, age in there.items() if self._is_older(age)}
+        self._undated = {task_id: age for task_id, age in self._undated.items() if task_id in removed}
+        self._known = {
+            task_id
+            for task_id, at in removed.items()
+            if at > seq
+            and task_id not in there
+            and task_id not in self._undated
+            and self._was_counted(task_id, _age_by_id(task_id))
+        }
 
     def hides(self, task: TaskSummary) -> bool:
         """Whether the task is one of those that are not held."""
         return self.edge is not None and task.status in ENDED and age_of(task) < self.edge
 
+    def hold(self, task: TaskSummary) -> None:
+        """The task is held."""
+        if self._was_counted(task.task_id, age_of(task)):
+            self._known.add(task.task_id)
+
+    def seen(self, task_id: str, seq: int) -> None:
+        """The backend had the task at this moment."""
+        if seq > self._counted_at:
+            self.unsure.discard(task_id)
+
     def skip(self, seq: int) -> None:
         """News of this moment were not kept."""
         self.sure_from = max(self.sure_from, seq)
 
-    def forget(self, task_ids: set[str], seq: int) -> None:
-        """These are held no longer; what happens to them after `seq` is not kept."""
-        self.found -= task_ids
-        self.unsure -= task_ids
-        self.left += len(task_ids)
-        self.skip(seq)
-
     def removed(self, task_id: str, seq: int, held: TaskSummary | None) -> None:
-        """The backend has the task no more, which was held so."""
+        """News tell that the backend has the task no more, which was held so."""
         self.found.discard(task_id)
         self.unsure.discard(task_id)
-        if held is None:
-            # One that came and went since it was counted never was.
-            self.left -= self.edge is not None and seq > self._counted_at and made_at(task_id) <= self.edge[0]
-        elif seq <= self._counted_at and self.hides(held):
-            # It was taken for one of those that were counted.
-            self.left += 1
+        age = self._undated.pop(task_id, None) or (_age_by_id(task_id) if held is None else age_of(held))
+        if seq <= self._counted_at:
+            self._known.discard(task_id)
+        elif self._was_counted(task_id, age):
+            self._known.add(task_id)
 
-    def take(self, page: TasksSnapshot, reach: Reach, shown: Mapping[str, TaskSummary]) -> None:
+    def is_gone(self, held: TaskSummary) -> None:
+        """An answer tells that the backend has this task no more; news may yet tell since when."""
+        task_id = held.task_id
+        if task_id in self.unsure:
+            self._known.discard(task_id)
+        self.found.discard(task_id)
+        self.unsure.discard(task_id)
+        self._undated[task_id] = age_of(held)
+
+    def is_undated(self, task_id: str) -> bool:
+        """Whether news may still tell when the task was removed."""
+        return task_id in self._undated
+
+    def let_go(self, tasks: Iterable[TaskSummary], seq: int) -> None:
+        """These are held no longer; what happens to them after `seq` is not kept."""
+        for task in tasks:
+            task_id = task.task_id
+            if self._was_counted(task_id, age_of(task)):
+                self._known.discard(task_id)
+            else:
+                self._counted += 1
+                self._apart.discard(task_id)
+            self.found.discard(task_id)
+            self.unsure.discard(task_id)
+        self.skip(seq)
+
+    def draw_in(self, edge: Age, shown: Iterable[TaskSummary]) -> None:
+        """Ended tasks older than this edge were let go, but for what is shown."""
+        older = (task for task in shown if age_of(task) < edge)
+        self._apart |= {task.task_id for task in older if not self._was_counted(task.task_id, age_of(task))}
+        self.edge = edge if self.edge is None else max(edge, self.edge)
+        self._line = self.edge if self._line is None else max(self._line, self.edge)
+
+    def take(self, page: TasksSnapshot, reach: Reach) -> None:
         """A page of this reach was taken in."""
+        there = {task.task_id for task in page.tasks}
         self.edge = reach.edge
-        self.found -= {task_id for task_id in self.found if task_id in shown and reach.has(shown[task_id])}
-        self.left = page.older - sum(map(self.hides, shown.values()))
+        self.found -= there
+        self.unsure -= there
         self.skip(page.seq)
-        self._counted_at = page.seq
 
     def adjoins(self, reach: Reach) -> bool:
         """Whether a page of this reach goes on where what is held ends."""
-        return self.edge is not None and (reach.above is None or reach.above >= self.edge)
+        return self.edge is not None and reach.above >= self.edge
+
+    def _is_older(self, age: Age) -> bool:
+        return self._line is not None and age < self._line
+
+    def _was_counted(self, task_id: str, age: Age) -> bool:
+        """Whether a task that the backend had when it counted was among those that it did."""
+        return self._is_older(age) and task_id not in self._apart
+
+
+def _age_by_id(task_id: str) -> Age:
+    """The age of a task of which nothing but its id is known: it may be less by as long as its creation was put off."""
+    return (made_at(task_id), "")

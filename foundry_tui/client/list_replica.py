@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from foundry_tui.client.changes import Dirt
-from foundry_tui.client.horizon import Age, Horizon, Reach, age_of
+from foundry_tui.client.horizon import Horizon, Reach, age_of
 from foundry_tui.client.replica import Life, Replica
 from foundry_tui.contract.events import EventName, TaskRemoved, Topic
 from foundry_tui.contract.records import Repo, TaskSummary
@@ -75,6 +75,7 @@ class TasksReplica(Replica):
         # A stale event still proves that the task existed at its seq.
         if seq > seen.get(task_id, -1):
             seen[task_id] = seq
+            self.horizon.seen(task_id, seq)
         if held is not None and task.revision <= held.revision:
             return False
         self._show(task)
@@ -86,22 +87,36 @@ class TasksReplica(Replica):
             self._let_oldest_go()
         return True
 
-    def put_page(self, page: TasksSnapshot, above: Age | None) -> bool:
-        """Hold the ended tasks of a page that begins below the age `above`; None: at the newest.
+    @property
+    def last_without_gap(self) -> TaskSummary | None:
+        """The oldest of the tasks that are held without gaps, where the backend has older ones."""
+        edge = self.horizon.edge
+        if edge is None:
+            return None
+        # The task at the edge may have been removed: any other that is held and not older leads on as well.
+        known = (task for task in self.shown.values() if age_of(task) >= edge and task.revision)
+        return min(known, key=age_of, default=None)
+
+    def put_page(self, page: TasksSnapshot, above: TaskSummary | None) -> bool:
+        """Hold the page of the ended tasks older than `above`; None: the page is all that a snapshot has.
 
         False when it does not go on where what is held ends, or is older than what has been seen: ask again.
         """
-        reach = Reach.of(page, above)
-        if page.seq < self.horizon.sure_from or not self.horizon.adjoins(reach):
+        if page.seq < self.horizon.sure_from:
+            return False
+        if above is None:
+            self.replace(page, page.seq, afresh=False)
+            return True
+        reach = Reach.of(page, age_of(above))
+        if not self.horizon.adjoins(reach):
             return False
         there = {task.task_id for task in page.tasks}
         for task_id, held in list(self.shown.items()):
             if task_id not in there and reach.has(held) and self._seen.get(task_id, page.seq + 1) <= page.seq:
-                self.remove(task_id, page.seq)
+                self._drop(task_id, page.seq)
         for task in page.tasks:
             self._bring(task, page.seq)
-        self.horizon.unsure -= there
-        self.horizon.take(page, reach, self.shown)
+        self.horizon.take(page, reach)
         self.dirty().older = True
         return True
 
@@ -141,15 +156,74 @@ class TasksReplica(Replica):
             self.dirty().repos = True
 
     def remove(self, task_id: str, seq: int) -> bool:
-        """Drop a task, and remember that, so that an older event does not bring it back; whether it was shown."""
-        if seq <= self.removed.get(task_id, -1):
+        """News of this moment tell that a task was removed; whether it was shown."""
+        if seq <= self.removed.get(task_id, -1) and not self.horizon.is_undated(task_id):
             return False
-        if seq == FOR_EVER and task_id not in self.shown:
-            # Nothing is to be dropped, and the stream will tell when this happened.
-            return False
-        if task_id not in self.removed:
-            self.horizon.removed(task_id, seq, self.shown.get(task_id))
-            self.dirty().older = True
+        self.horizon.removed(task_id, seq, self.shown.get(task_id))
+        self.dirty().older = True
+        return self._forget(task_id, seq)
+
+    def is_gone(self, task_id: str) -> None:
+        """An answer tells that a task was removed, of which news will tell when."""
+        if task_id in self.shown:
+            self._drop(task_id, FOR_EVER)
+
+    def replace(self, snapshot: Struct, seq: int, afresh: bool) -> None:
+        assert isinstance(snapshot, TasksSnapshot)
+        if afresh:
+            self.removed.clear()
+        self._replace_tasks(snapshot, seq, afresh)
+        self._replace_repos(snapshot, seq, afresh)
+
+    def _replace_tasks(self, snapshot: TasksSnapshot, seq: int, afresh: bool) -> None:
+        before, seen, removed = self.shown, self._seen, self.removed
+        there = {task.task_id: task for task in snapshot.tasks if removed.get(task.task_id, -1) < seq}
+        for task_id in removed.keys() & there.keys():
+            del removed[task_id]
+        held_from, found = self.horizon.edge, set(self.horizon.found)
+        self.horizon.begin(snapshot, seq, removed)
+        self.shown, self._seen = dict(there), dict.fromkeys(there, seq)
+        for task_id, held in before.items():
+            task = there.get(task_id)
+            if task is not None:
+                if not afresh and task.revision <= held.revision:
+                    self._keep(task_id, held, max(seq, seen.get(task_id, 0)))
+            elif task_id in self.created:
+                self.shown[task_id] = self.under.get(task_id, held)
+            elif afresh:
+                continue
+            elif seen.get(task_id, 0) > seq:
+                self._keep(task_id, held, seen[task_id])
+            elif self.horizon.edge is None or age_of(held) >= self.horizon.edge:
+                removed[task_id] = seq
+            elif held.status in ENDED and task_id not in found and (held_from is None or age_of(held) >= held_from):
+                # Left out by the snapshot, but read before: whether it is there still a page will tell.
+                self._keep(task_id, held, seen.get(task_id, 0))
+                self.horizon.unsure.add(task_id)
+        self.under = {task_id: self.shown[task_id] for task_id in self.edited if task_id in self.shown}
+        for task_id, task in self.under.items():
+            self.shown[task_id] = self._decorate(task)
+        for task_id in self.created & self._seen.keys():
+            self._made_real(task_id)
+        known = before.keys() | self.shown.keys()
+        dirt = self.dirty()
+        dirt.tasks.update(task_id for task_id in known if self.shown.get(task_id) is not before.get(task_id))
+        dirt.older = True
+
+    def _keep(self, task_id: str, held: TaskSummary, seen: int) -> None:
+        """Hold a task as it was, which was seen at this moment, though a snapshot is older than it or lacks it."""
+        task = self.under.get(task_id, held)
+        self.shown[task_id], self._seen[task_id] = task, seen
+        self.horizon.hold(task)
+
+    def _drop(self, task_id: str, seq: int) -> None:
+        """Hold a task no longer, since an answer of this moment does not have it."""
+        self.horizon.is_gone(self.shown[task_id])
+        self._forget(task_id, seq)
+        self.dirty().older = True
+
+    def _forget(self, task_id: str, seq: int) -> bool:
+        """Hold a task no longer, and remember that, so that older news do not bring it back; whether it was shown."""
         self.removed[task_id] = seq
         self._seen.pop(task_id, None)
         self.under.pop(task_id, None)
@@ -160,64 +234,6 @@ class TasksReplica(Replica):
         self.dirty().tasks.add(task_id)
         return True
 
-    def replace(self, snapshot: Struct, seq: int, afresh: bool) -> None:
-        assert isinstance(snapshot, TasksSnapshot)
-        if afresh:
-            self.removed.clear()
-        self._replace_tasks(snapshot, seq, afresh)
-        self._replace_repos(snapshot, seq, afresh)
-
-    def _replace_tasks(self, snapshot: TasksSnapshot, seq: int, afresh: bool) -> None:
-        old, seen, removed = self.shown, self._seen, self.removed
-        horizon, edge_before, strays = self.horizon, self.horizon.edge, set(self.horizon.found)
-        horizon.begin(snapshot, seq)
-        new = {task.task_id: task for task in snapshot.tasks}
-        new_seen = dict.fromkeys(new, seq)
-        changed = self.dirty().tasks
-        for task_id in removed.keys() & new.keys():
-            if removed[task_id] >= seq:
-                del new[task_id], new_seen[task_id]
-            else:
-                del removed[task_id]
-        if not old:
-            changed.update(new)
-        else:
-            for task_id, held in old.items():
-                task = new.get(task_id)
-                if task is None:
-                    if task_id in self.created:
-                        new[task_id] = self.under.get(task_id, held)
-                    elif not afresh and seen.get(task_id, 0) > seq:
-                        new[task_id] = self.under.get(task_id, held)
-                        new_seen[task_id] = seen[task_id]
-                        horizon.left -= horizon.hides(held)
-                    elif not afresh and horizon.hides(held):
-                        if task_id not in strays and (edge_before is None or age_of(held) >= edge_before):
-                            new[task_id] = self.under.get(task_id, held)
-                            new_seen[task_id] = seen.get(task_id, 0)
-                            horizon.unsure.add(task_id)
-                            horizon.left -= 1
-                        else:
-                            changed.add(task_id)
-                    else:
-                        changed.add(task_id)
-                        # One that is older than all it has may have ended since, and been left out.
-                        if not afresh and (horizon.edge is None or age_of(held) >= horizon.edge):
-                            removed[task_id] = seq
-                elif not afresh and task.revision <= held.revision:
-                    new[task_id] = self.under.get(task_id, held)
-                    new_seen[task_id] = max(seq, seen.get(task_id, 0))
-                else:
-                    changed.add(task_id)
-            changed.update(new.keys() - old.keys())
-        self.shown, self._seen = new, new_seen
-        self.under = {task_id: new[task_id] for task_id in self.edited if task_id in new}
-        for task_id, task in self.under.items():
-            new[task_id] = self._decorate(task)
-        for task_id in [task_id for task_id in self.created if task_id in new_seen]:
-            self._made_real(task_id)
-        self.dirty().older = True
-
     def _bring(self, task: TaskSummary, seq: int) -> None:
         """Hold a task that an answer has, as of this seq."""
         task_id = task.task_id
@@ -225,14 +241,13 @@ class TasksReplica(Replica):
             self.put(task, seq)
         elif self.removed.get(task_id, -1) < seq:
             self.removed.pop(task_id, None)
-            if self.horizon.hides(task):
-                self.horizon.left -= 1
             self._show(task)
             self._seen[task_id] = seq
             self.dirty().tasks.add(task_id)
 
     def _show(self, task: TaskSummary) -> None:
         """Show what is true of the task, with what is being edited laid over it."""
+        self.horizon.hold(task)
         if task.task_id in self.edited:
             self.under[task.task_id] = task
             task = self._decorate(task)
@@ -248,15 +263,14 @@ class TasksReplica(Replica):
         surplus = ended[: max(0, min(len(self.shown) - HELD_MOST, len(ended) - NEWEST_ENDED))]
         if surplus:
             self._let_go({task_id for _, task_id in surplus})
-            self.horizon.edge = max(ended[len(surplus)][0], self.horizon.edge or ended[0][0])
+            self.horizon.draw_in(ended[len(surplus)][0], self.shown.values())
         self._let_go_from = len(self.shown) + LET_GO_AT_ONCE
 
     def _let_go(self, task_ids: set[str]) -> None:
+        self.horizon.let_go([self.shown.pop(task_id) for task_id in task_ids], self.seq)
         for task_id in task_ids:
-            del self.shown[task_id]
             self.under.pop(task_id, None)
             self._seen.pop(task_id, None)
-        self.horizon.forget(task_ids, self.seq)
         dirt = self.dirty()
         dirt.tasks |= task_ids
         dirt.older = True

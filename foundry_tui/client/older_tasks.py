@@ -9,7 +9,6 @@ import anyio
 from foundry_tui.client.api import Api
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.errors import RequestError
-from foundry_tui.client.horizon import age_of
 from foundry_tui.client.list_replica import HELD_MOST
 from foundry_tui.client.store import Store
 from foundry_tui.contract.filter import parse
@@ -97,18 +96,14 @@ class OlderTasks:
         """Read the page below what is held; whether it was taken in."""
         held = self._store.task_list
         for _ in range(TRIES):
-            edge = held.horizon.edge
-            if edge is None or (len(held.shown) >= HELD_MOST and not held.horizon.unsure):
+            if held.horizon.edge is None or (len(held.shown) >= HELD_MOST and not held.horizon.unsure):
                 return False
-            # The task at the edge may have been removed: any other that is held and not older leads on as well.
-            known = (task for task in held.shown.values() if age_of(task) >= edge and task.revision)
-            last = min(known, key=age_of, default=None)
-            life = self._store.life
+            last, life = held.last_without_gap, self._store.life
             try:
                 page = await (self._api.tasks() if last is None else self._api.ended_before(last.task_id, PAGE))
             except RequestError:
                 return False
-            if life == self._store.life and held.put_page(page, None if last is None else age_of(last)):
+            if life == self._store.life and held.put_page(page, last):
                 return True
         return False
 

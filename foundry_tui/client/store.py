@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 from foundry_tui.client.changes import Changes, Dirt
 from foundry_tui.client.creations import Creation, CreationState, new_creation, session_of, task_of
 from foundry_tui.client.freshness import Freshness, FreshnessState
-from foundry_tui.client.list_replica import FOR_EVER, TasksReplica
+from foundry_tui.client.list_replica import TasksReplica
 from foundry_tui.client.pending_changes import PendingChanges
 from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.client.replicas import LogReplica, One, SessionReplica, TaskReplica, as_listed
@@ -85,7 +85,7 @@ class Store:
     @property
     def older(self) -> int:
         """How many tasks, all ended, the backend has beside these."""
-        return max(0, self.task_list.horizon.left)
+        return self.task_list.horizon.left
 
     @property
     def creations(self) -> Mapping[str, Creation]:
@@ -341,7 +341,7 @@ class Store:
         """The backend has removed the task at the user's request; of no account when it has another database by now."""
         if life is not None and life != self.life:
             return
-        self.task_list.remove(task_id, FOR_EVER)
+        self.task_list.is_gone(task_id)
         replica = self._find(TopicKind.TASK, task_id, TaskReplica)
         if replica is not None:
             replica.end()

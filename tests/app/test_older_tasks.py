@@ -3,7 +3,6 @@
 import pytest
 from textual.events import MouseScrollDown
 
-from foundry_tui.client.horizon import age_of
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName
 from foundry_tui.contract.records import TaskSummary
@@ -60,7 +59,7 @@ async def test_older_ones_are_read_when_the_end_of_the_list_is_seen_and_not_befo
         assert s.commands.older_read > 0
         where = cursor(s)
         store = s.store.task_list
-        assert store.put_page(page(*range(99, 49, -1), older=98_938), age_of(task(HELD[0])))
+        assert store.put_page(page(*range(99, 49, -1), older=98_938), task(HELD[0]))
         s.store.flush()
         await s.pilot.pause()
         assert cursor(s) == where

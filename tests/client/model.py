@@ -453,6 +453,7 @@ class StoreModel(RuleBasedStateMachine):
         self._count("page")
         if (request := self._page_request()) is not None:
             if at_once:
+                self.ahead = True
                 self._send(request)
                 self.answers.pop()[1]()
             else:
@@ -596,6 +597,7 @@ class StoreModel(RuleBasedStateMachine):
         return connections[pick % min(2, len(connections))]
 
     def _connect(self, topic: Topic) -> None:
+        self.connections.pop(topic, None)
         self.store.open(topic)
         if not self.world.exists(topic):
             self.store.absent(topic)
@@ -633,11 +635,9 @@ class StoreModel(RuleBasedStateMachine):
     def _page_request(self) -> Request | None:
         """As whoever reads older tasks asks: for the page below the oldest of those that are held without gaps."""
         held = self.store.task_list
-        edge = held.horizon.edge
-        if edge is None:
+        if held.horizon.edge is None:
             return None
-        known = (task for task in held.shown.values() if age_of(task) >= edge and task.revision)
-        last = min(known, key=age_of, default=None)
+        last = held.last_without_gap
 
         def send() -> Callable[[], object]:
             life = self.store.life
@@ -649,7 +649,7 @@ class StoreModel(RuleBasedStateMachine):
                 page = self.world.ended_before(last.task_id, PAGE)
             except Refused:
                 return lambda: None
-            return lambda: life == self.store.life and held.put_page(page, age_of(last))
+            return lambda: life == self.store.life and held.put_page(page, last)
 
         return Request(send, lambda: None, sure=False)
 

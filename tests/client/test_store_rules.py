@@ -12,7 +12,7 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, EventName, Ping, Resumed, TaskRemoved, Topic
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.records import PromptState, SessionStatus, TaskSummary, summary_of
-from foundry_tui.contract.requests import CreateTask
+from foundry_tui.contract.requests import CreateTask, TasksSnapshot
 from foundry_tui.contract.status import TaskStatus
 from tests.client.fake_backend import Event, FakeBackend, log_topic, session_topic, task_topic
 
@@ -346,6 +346,128 @@ def test_a_history_with_a_hole_is_not_shown(wire: Wire) -> None:
     assert detail.history == tuple(wire.world.history[task_id][-200:])
     older = wire.store.add_history(task_id, wire.world.history[task_id])
     assert list(older) == wire.world.history[task_id]
+
+
+# What a snapshot leaves out
+
+
+def ends(wire: Wire, *task_ids: str) -> None:
+    for task_id in task_ids:
+        wire.world.move(task_id, TaskStatus.KILLING)
+        wire.world.move(task_id, TaskStatus.KILLED)
+
+
+def reconnect_with_a_snapshot(wire: Wire) -> None:
+    """The connection was lost, and what was missed is no longer known."""
+    wire.world.print(next(iter(wire.world.tasks)), "while nobody listened")
+    wire.take()
+    wire.world.forget_log()
+    wire.connect()
+    assert wire.store.counter(TASKS).snapshots > 1
+
+
+def read_page(wire: Wire) -> None:
+    held = wire.store.task_list
+    last = held.last_without_gap
+    assert last is not None
+    assert held.put_page(wire.world.ended_before(last.task_id, 10), last)
+
+
+@pytest.mark.parametrize("what", ["is at work", "has ended", "was removed"])
+def test_a_living_task_older_than_a_new_snapshots_edge_is_removed_only_if_it_was(wire: Wire, what: str) -> None:
+    wire.world.newest_ended = 2
+    oldest, *others = (wire.task(number) for number in range(4))
+    wire.connect()
+    assert set(wire.store.tasks) == {oldest, *others}
+    ends(wire, *others)
+    if what != "is at work":
+        ends(wire, oldest)
+    if what == "was removed":
+        wire.world.prune(oldest)
+    reconnect_with_a_snapshot(wire)
+    left_out = {others[0]} | ({oldest} if what == "has ended" else set())
+    assert set(wire.store.tasks) == {oldest, *others} - left_out - wire.world.pruned
+    assert wire.store.older == len(left_out)
+    if what != "was removed":
+        assert not wire.store.gone(oldest)
+    read_page(wire)
+    assert wire.shown() == wire.true()
+    assert wire.store.older == 0
+
+
+def test_a_living_task_older_than_the_edge_that_ends_is_still_held_and_not_counted(wire: Wire) -> None:
+    wire.world.newest_ended = 2
+    oldest, *others = (wire.task(number) for number in range(4))
+    ends(wire, *others)
+    wire.take()
+    wire.connect()
+    assert wire.store.older == 1
+    ends(wire, oldest)
+    wire.deliver()
+    assert wire.store.tasks[oldest].status is TaskStatus.KILLED
+    assert wire.store.older == 1
+    wire.world.prune(oldest)
+    wire.deliver()
+    assert wire.store.older == 1
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["after the snapshot", "before the snapshot"])
+def test_one_that_is_left_out_and_removed_is_no_longer_counted(wire: Wire, early: bool) -> None:
+    wire.world.newest_ended = 2
+    tasks = [wire.task(number) for number in range(4)]
+    ends(wire, *tasks)
+    snapshot = wire.world.snapshot(TASKS)
+    wire.take()
+    wire.world.prune(tasks[0])
+    news = wire.take()
+    wire.store.open(TASKS)
+    wire.give(*([*news, snapshot] if early else [snapshot, *news]), *news)
+    assert wire.store.older == 1
+
+
+@pytest.mark.parametrize("missed", [False, True], ids=["told of", "missed"])
+def test_what_was_read_and_is_removed_is_counted_once_whoever_tells_of_it_first(wire: Wire, missed: bool) -> None:
+    wire.world.newest_ended = 1
+    tasks = [wire.task(number) for number in range(4)]
+    ends(wire, *tasks)
+    wire.take()
+    wire.connect()
+    read_page(wire)
+    if missed:
+        wire.world.prune(tasks[1])
+    reconnect_with_a_snapshot(wire)
+    assert tasks[1] in wire.store.tasks, "a page will tell whether it is there"
+    if not missed:
+        wire.world.prune(tasks[1])
+    wire.store.pruned(tasks[1])
+    wire.deliver()
+    ends(wire, wire.task(5))
+    wire.world.prune(tasks[0])
+    wire.deliver()
+    assert wire.store.older == 0
+    assert set(wire.store.tasks) == set(wire.world.tasks)
+    ends(wire, *(wire.task(number) for number in (6, 7)))
+    reconnect_with_a_snapshot(wire)
+    assert len(wire.store.tasks) + wire.store.older == len(wire.world.tasks)
+
+
+def test_a_page_is_everything_where_nothing_is_left_to_read_on_from(wire: Wire) -> None:
+    wire.world.newest_ended = 2
+    tasks = [wire.task(number) for number in range(5)]
+    ends(wire, *tasks)
+    wire.take()
+    wire.connect()
+    for task_id in tasks[3:]:
+        wire.world.prune(task_id)
+    wire.deliver()
+    held = wire.store.task_list
+    assert held.last_without_gap is None
+    assert wire.store.older == 3
+    page = wire.world.snapshot(TASKS).record
+    assert isinstance(page, TasksSnapshot)
+    assert held.put_page(page, None)
+    assert set(wire.store.tasks) == set(tasks[1:3])
+    assert wire.store.older == 1
 
 
 # Rule 3
