@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from foundry_tui.actions.context import CHECKPOINTS, TASK, Context
 from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import has_left, needs_real
-from foundry_tui.contract.records import SessionStatus, TaskDetail
+from foundry_tui.actions.rules import needs_real
+from foundry_tui.contract.records import TaskDetail
+from foundry_tui.view.way_home import why_no_undo as why_no_undo_of
 
 
 def why_no_checkpoints(context: Context) -> str | None:
@@ -20,14 +21,13 @@ def why_no_checkpoints(context: Context) -> str | None:
 def why_no_undo(context: Context) -> str | None:
     """Why the files cannot be set back now."""
     missing = why_no_checkpoints(context)
-    if missing or context.task is None:
-        return missing
-    if has_left(context):
-        return "the task has ended"
-    if any(session.status is SessionStatus.RUNNING for session in context.task.sessions):
-        return "a turn runs: stop it first"
-    operation = context.task.operation
-    return None if operation is None else f"{operation.kind} is under way"
+    return missing if missing or context.task is None else why_no_undo_of(context.task)
+
+
+def place_of_undo(context: Context) -> int:
+    """Behind the way home, where something was changed and can be set back."""
+    work = None if context.task is None else context.task.work
+    return 10 if work is not None and work.files and why_no_undo(context) is None else 0
 
 
 _K = frozenset({TASK})
@@ -42,6 +42,7 @@ CHECKPOINT_ACTIONS: Sequence[Action] = (
         "Session",
         _K,
         why_not=why_no_undo,
+        footer_of=place_of_undo,
     ),
     Action(
         "show_checkpoints",

@@ -53,7 +53,7 @@ BRINGING_HOME: Sequence[Action] = (
         "way_home",
         "H",
         "way home",
-        "What can be done next with the work: commit, update, push, pull request, land, apply.",
+        "What can be done next with the work: commit, update, push, pull request, land, apply, undo.",
         "Tasks",
         _TT,
         why_not=why_no_way_home,

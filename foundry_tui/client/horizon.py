@@ -84,7 +84,7 @@ class Horizon:
             if at > seq
             and task_id not in there
             and task_id not in self._undated
-            and self._was_counted(task_id, _age_by_id(task_id))
+            and self._was_counted(task_id, _true_age(task_id, None))
         }
 
     def hides(self, task: TaskSummary) -> bool:
@@ -109,7 +109,7 @@ class Horizon:
         """News tell that the backend has the task no more, which was held so."""
         self.found.discard(task_id)
         self.unsure.discard(task_id)
-        age = self._undated.pop(task_id, None) or (_age_by_id(task_id) if held is None else age_of(held))
+        age = self._undated.pop(task_id, None) or _true_age(task_id, held)
         if seq <= self._counted_at:
             self._known.discard(task_id)
         elif self._was_counted(task_id, age):
@@ -122,7 +122,7 @@ class Horizon:
             self._known.discard(task_id)
         self.found.discard(task_id)
         self.unsure.discard(task_id)
-        self._undated[task_id] = age_of(held)
+        self._undated[task_id] = _true_age(task_id, held)
 
     def is_undated(self, task_id: str) -> bool:
         """Whether news may still tell when the task was removed."""
@@ -168,6 +168,9 @@ class Horizon:
         return self._is_older(age) and task_id not in self._apart
 
 
-def _age_by_id(task_id: str) -> Age:
-    """The age of a task of which nothing but its id is known: it may be less by as long as its creation was put off."""
-    return (made_at(task_id), "")
+def _true_age(task_id: str, held: TaskSummary | None) -> Age:
+    """The age that the backend knows; where it has told nothing but the id, that of the id.
+
+    The task may be younger by as long as its creation was put off.
+    """
+    return age_of(held) if held is not None and held.revision else (made_at(task_id), "")

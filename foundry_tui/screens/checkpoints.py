@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ROOM_FOR_PROMPT = 72
+"""Cells from which a checkpoint's prompt stands on the same line."""
+LONGEST_PROMPT = 60
+"""Characters of a prompt that tell which one it was."""
 NOTHING = "No turn has changed anything yet."
 
 
@@ -74,10 +78,20 @@ class CheckpointsScreen(ScrollActions, FoundryDialog[None]):
         nothing.update(NOTHING)
         nothing.display = not self._found
         choices.display = bool(self._found)
-        choices.set_options([Option(checkpoint_line(self._store, self._task_id, each)) for each in self._found])
+        self._list()
         if self._found:
             choices.highlighted = 0
             choices.focus()
+
+    def on_resize(self) -> None:
+        # The list's new width is known only when the box has been laid out.
+        self.call_after_refresh(self._list)
+
+    def _list(self) -> None:
+        choices = self.query_one(OptionList)
+        place, room = choices.highlighted, choices.scrollable_content_region.width or self.size.width
+        choices.set_options([Option(checkpoint_line(self._store, self._task_id, each, room)) for each in self._found])
+        choices.highlighted = place
 
     @property
     def scrolled(self) -> Scrolled:
@@ -186,14 +200,18 @@ def _changed(file: FileDiff) -> str:
     return f"{file.status} {file.path}{counted}"
 
 
-def checkpoint_line(store: "Store", task_id: str, checkpoint: Checkpoint) -> Content:
-    """A checkpoint in a list: when it was made and why, what its turn changed, and the prompt."""
+def checkpoint_line(store: "Store", task_id: str, checkpoint: Checkpoint, room: int) -> Content:
+    """A checkpoint in a list: when it was made and why, what its turn changed, and the prompt.
+
+    Where there is little room the prompt stands below.
+    """
     said = prompt_of(store, task_id, checkpoint)
+    gap = " " if room >= ROOM_FOR_PROMPT else f"\n{' ' * 10}"
     return Content.assemble(
         (f"{clock_of(checkpoint)}  ", "$text-faint"),
         f"{occasion(checkpoint):<17}",
         (f"{size_of(checkpoint):<18}", "$text-success" if checkpoint.files else "$text-faint"),
-        (f" {plain(said)}" if said else "", "$text-faint"),
+        (f"{gap}{plain(said)}" if said else "", "$text-faint"),
     )
 
 
@@ -209,7 +227,8 @@ def prompt_of(store: "Store", task_id: str, checkpoint: Checkpoint) -> str:
         held = store.session(session.session_id)
         for prompt in held.prompts if held is not None else ():
             if prompt.prompt_id == checkpoint.prompt_id:
-                return prompt.text.strip().partition("\n")[0][:60]
+                said = prompt.text.strip().partition("\n")[0]
+                return said if len(said) <= LONGEST_PROMPT else f"{said[: LONGEST_PROMPT - 1]}…"
     return ""
 
 

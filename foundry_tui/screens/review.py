@@ -186,7 +186,9 @@ class ReviewActions:
         ]
         for each in checkpoints:
             told = f"{clock_of(each)} {moment_of(each, prompt_of(store, task_id, each))}"
-            moments.append((Moment(each.checkpoint_id, told), checkpoint_line(store, task_id, each)))
+            moments.append(
+                (Moment(each.checkpoint_id, told), checkpoint_line(store, task_id, each, self._view.size.width))
+            )
         self._view.offer_moments(moments)
 
     def action_search_changes(self) -> None:

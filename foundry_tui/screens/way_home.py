@@ -15,6 +15,7 @@ from foundry_tui.actions.table import bindings
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import Operation, OperationState, TaskDetail, TaskSummary
 from foundry_tui.screens.base import FoundryDialog
+from foundry_tui.screens.checkpoints import start_undo
 from foundry_tui.screens.held_topics import HeldTopics
 from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
 from foundry_tui.view.cells import plain
@@ -23,6 +24,7 @@ from foundry_tui.view.way_home import (
     ARCHIVE,
     CANCEL,
     RESOLVE,
+    UNDO,
     UPDATE,
     Choice,
     choices,
@@ -214,6 +216,8 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
             self.dismiss(True)
         elif choice.key == CANCEL and task.operation is not None:
             self.foundry.commands.cancel_operation(self._task_id, task.operation.operation_id)
+        elif choice.key == UNDO:
+            start_undo(self, self.foundry, self._task_id, self._store, None)
         elif choice.request is not None:
             self._asked, self._took, self._put = f"{choice.label}: asked for", choice.key, choice.key
             self._asked_id = self.foundry.commands.operate(self._task_id, choice.request)

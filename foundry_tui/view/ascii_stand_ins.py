@@ -1,7 +1,7 @@
 """What stands for the characters that screens and commands draw with, on a terminal that has only ASCII."""
 
 _DRAWN = {
-    "-": "─━╌┄═╴╶–—‐⸺▔−",
+    "-": "─━╌┄═╴╶–—‐⸺▔",
     "_": "▁▂",
     "|": "│┃║╎┆▌▐█▋▊▍▎▏▕▉▇▆▅▄▃",
     "+": "╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛╔╗╚╝╞╡╪▛▜▙▟▗▖▝▘✓✔",

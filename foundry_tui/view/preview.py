@@ -54,12 +54,12 @@ def shows_stages(task: TaskSummary) -> bool:
 
 
 def changes_words(files: Iterable[FileDiff]) -> str:
-    """How much was changed: `+10 −4 in 3 files`."""
+    """How much was changed: `+10 -4 in 3 files`."""
     files = list(files)
     if not files:
         return "nothing changed"
     added, removed = (sum(getattr(file, name) or 0 for file in files) for name in ("added", "removed"))
-    return f"+{added:,} −{removed:,} in {len(files):,} file{'s' * (len(files) != 1)}"
+    return f"+{added:,} -{removed:,} in {len(files):,} file{'s' * (len(files) != 1)}"
 
 
 def is_prepared(task: TaskSummary) -> bool:

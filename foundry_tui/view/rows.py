@@ -7,6 +7,7 @@ from rich.cells import cell_len
 
 from foundry_tui.contract.filter import Term
 from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.contract.task_words import needs_person
 from foundry_tui.view.ages import age
@@ -137,13 +138,18 @@ def _cells_of(said: Saying) -> int:
     return cell_len(plain(said.text)) + (GAP + behind if behind else 0)
 
 
+def _fitting(said: Saying, width: int) -> Saying:
+    """The same without what stands behind the text where that has no room."""
+    text = cell_len(plain(said.text))
+    return said if width - (_cells_of(said) - text) >= min(LEAST_SAID, text) else replace(said, behind=())
+
+
 def _said(said: Saying, width: int, glyphs: Glyphs, role: Role | None, terms: Sequence[Term]) -> list[RowPiece]:
     """What the task says, cut where there is no more room, and at the right what stands behind it."""
-    behind = sum(cell_len(plain(text)) for text, _ in said.behind)
-    text_width = width - behind - GAP
-    if not behind or text_width < min(LEAST_SAID, cell_len(plain(said.text))):
-        return _found(fit(said.text, width, glyphs.ellipsis), role or said.role, terms)
+    text_width = width - (_cells_of(said) - cell_len(plain(said.text)))
     pieces = _found(fit(said.text, text_width, glyphs.ellipsis), role or said.role, terms)
+    if not said.behind:
+        return pieces
     return [*pieces, (" " * GAP, Role.DIM), *((plain(text), role or own) for text, own in said.behind)]
 
 
@@ -175,16 +181,16 @@ def row_pieces(
         pieces.append((f"{glyphs.marked if marked else glyphs.unmarked} ", Role.MARK if marked else Role.DIM))
     pieces.append((f"{moving.glyph} ", role))
     title_role = Role.DIM if creation in ("pending", UNSENT, LEAVING) else quiet or Role.TITLE
-    said = saying(task, glyphs, moving.state, role, reason=reason, keys=keys)
-    # The text before what the task says takes of its cells those that it needs and that would be empty.
-    last, width = (task.repo_label, columns.repo) if columns.repo else (title_of(task), columns.title)
-    spared = max(0, min(cell_len(plain(last)) - width, columns.said - _cells_of(said)))
-    title_width = columns.title if columns.repo else columns.title + spared
-    pieces += _found(fit(title_of(task), title_width, glyphs.ellipsis), title_role, terms)
+    said = _fitting(saying(task, glyphs, moving.state, role, reason=reason, keys=keys), columns.said)
+    # The title and the repository take of the cells of what the task says those that would be empty.
+    spare = max(0, columns.said - _cells_of(said))
+    more_repo = max(0, min(spare, cell_len(plain(task.repo_label)) - columns.repo)) if columns.repo else 0
+    more_title = max(0, min(spare - more_repo, cell_len(plain(title_of(task))) - columns.title))
+    pieces += _found(fit(title_of(task), columns.title + more_title, glyphs.ellipsis), title_role, terms)
     if columns.repo:
-        repo = fit(task.repo_label, columns.repo + spared, glyphs.ellipsis)
+        repo = fit(task.repo_label, columns.repo + more_repo, glyphs.ellipsis)
         pieces += [gap, *_found(repo, quiet or Role.REPO, terms, "repo")]
-    pieces += [gap, *_said(said, columns.said - spared, glyphs, quiet, terms)]
+    pieces += [gap, *_said(said, columns.said - more_title - more_repo, glyphs, quiet, terms)]
     if columns.agent:
         pieces += [gap, *_agent(task, columns.agent, glyphs, terms)]
     if columns.host:

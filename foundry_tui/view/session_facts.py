@@ -11,6 +11,22 @@ _SIGNS = {"USD": "$", "EUR": "€", "GBP": "£"}
 _ASKS_NOTHING = re.compile(
     r"bypass|yolo|full.?access|full.?auto|auto.?approve|allow.?all|(never|don.?t).?ask|skip.?perm"
 )
+_SAYS_NOTHING = re.compile(r"(default|auto|automatic|normal|standard|recommended)\b", re.IGNORECASE)
+"""How a name begins by which one cannot tell a model from a mode."""
+
+
+def model_words(session: SessionSummary) -> str:
+    """The session's model, empty where none is known; with a name that any choice may have, `model Default`."""
+    return _told_as("model", session.model)
+
+
+def mode_words(session: SessionSummary) -> str:
+    """The session's mode, empty where none is known; with a name that any choice may have, `mode Default`."""
+    return _told_as("mode", session.mode)
+
+
+def _told_as(what: str, name: str | None) -> str:
+    return f"{what} {name}" if _SAYS_NOTHING.match(name or "") else name or ""
 
 
 def asks_nothing(session: SessionSummary) -> bool:

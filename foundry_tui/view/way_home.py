@@ -24,7 +24,7 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.contract.work import Work
 
-ARCHIVE, CANCEL = "archive", "cancel"
+ARCHIVE, CANCEL, UNDO = "archive", "cancel", "undo"
 UPDATE, RESOLVE = "update", "resolve"
 GIVE_CHECKS, GIVE_COMMENTS = "give_checks", "give_comments"
 _MOST_NAMES = 3
@@ -33,8 +33,8 @@ _MOST_NAMES = 3
 class Choice(Struct, frozen=True):
     """A thing that can be done next: what it would do, or why it cannot be done now (a sentence without a full stop).
 
-    `request` is None for what is no operation: archiving, and cancelling the one under way. `next` says that it is what
-    one would do now; other things can be done, too.
+    `request` is None for what the dialog does in another way: archiving, cancelling what is under way, undoing. `next`
+    says that it is what one would do now; other things can be done, too.
     """
 
     key: str
@@ -58,13 +58,13 @@ def work_line(work: Work, *, ascii_only: bool = False) -> str:
 
 
 def changed_line(work: Work) -> str:
-    """`+10 −4 in 3 files`; empty where nothing was changed, and without the lines where they were not counted."""
+    """`+10 -4 in 3 files`; empty where nothing was changed, and without the lines where they were not counted."""
     if not work.files:
         return ""
     files = f"{work.files:,} file{'s' * (work.files != 1)}"
     if work.added is None or work.removed is None:
         return f"{files} changed"
-    return f"+{work.added:,} −{work.removed:,} in {files}"
+    return f"+{work.added:,} -{work.removed:,} in {files}"
 
 
 def pull_request_line(pull: OpenedPullRequest, *, ascii_only: bool = False) -> str:
@@ -159,6 +159,17 @@ def why_nothing(task: TaskSummary) -> str | None:
     return None
 
 
+def why_no_undo(task: TaskSummary) -> str | None:
+    """Why the files cannot be set back now."""
+    if task.status in ENDED | RELEASING:
+        return "the task has ended"
+    if isinstance(task, TaskDetail) and task.sandbox is None:
+        return "there is no sandbox yet"
+    if any(session.status is SessionStatus.RUNNING for session in task.sessions):
+        return "a turn runs: stop it first"
+    return None if task.operation is None else f"{operation_name(task.operation)} is under way"
+
+
 def choices(task: TaskSummary) -> Sequence[Choice]:
     """What can be done next with the task's work, in the order of the way home."""
     if task.operation is not None:
@@ -176,7 +187,8 @@ def choices(task: TaskSummary) -> Sequence[Choice]:
         Choice(key, label, f"{does}{after}", busy or why_not, request, _is_next(key, task.work, proposed=proposed))
         for key, label, does, why_not, request in _operations(task, wait=waits)
     ]
-    return found
+    undone = "the files as before the last prompt; asks first"
+    return [*found, Choice(UNDO, "undo turn", undone, busy or why_no_undo(task), next=False)]
 
 
 def _why_archive(task: TaskSummary) -> str | None:

@@ -8,7 +8,7 @@ from foundry_tui.contract.records import FileDiff, SessionStatus, SessionSummary
 from foundry_tui.contract.transcript import PlanBody, PlanEntry
 from foundry_tui.contract.work import Work
 from foundry_tui.view.labels import SESSION_WORDS
-from foundry_tui.view.session_facts import context_used
+from foundry_tui.view.session_facts import context_used, model_words
 
 FEW = 3
 """Paths of conflicts that are named."""
@@ -103,7 +103,7 @@ def session_words(session: SessionSummary, *, asks: bool) -> str:
     state = "asks you" if asks else SESSION_WORDS[session.status]
     used = context_used(session.usage) if session.usage is not None else ""
     agent = session.agent if session.agent != session.name else ""
-    return " · ".join(part for part in (agent, session.model or "", used, state) if part)
+    return " · ".join(part for part in (agent, model_words(session), used, state) if part)
 
 
 def open_sessions(task: TaskSummary) -> Sequence[SessionSummary]:

@@ -22,7 +22,7 @@ from foundry_tui.view.clock import Clock
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import freshness_glyph, freshness_text, glyph_of, is_animated, state_text, title_of
-from foundry_tui.view.session_facts import asks_nothing, is_nearly_full, money
+from foundry_tui.view.session_facts import asks_nothing, is_nearly_full, mode_words, model_words, money
 from foundry_tui.view.turn import counted_from
 from foundry_tui.view.usage import context_words
 from foundry_tui.widgets.drawn import Drawn
@@ -176,8 +176,8 @@ class TaskHeader(Drawn):
         facts = {"agent": Text(plain(session.agent if session is not None else task.agent), dim)}
         if session is not None:
             usage = session.usage
-            facts["model"] = Text(plain(session.model or ""), dim)
-            facts["mode"] = Text(plain(session.mode or ""), warning if asks_nothing(session) else dim)
+            facts["model"] = Text(plain(model_words(session)), dim)
+            facts["mode"] = Text(plain(mode_words(session)), warning if asks_nothing(session) else dim)
             if usage is not None:
                 facts["used"] = Text(context_words(usage), warning if is_nearly_full(usage) else dim)
                 facts["cost"] = Text(plain(money(usage.cost)) if usage.cost is not None else "", dim)

@@ -6,6 +6,7 @@ from foundry_tui.contract.operations import Undo
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
+from foundry_tui.widgets.bars import ActionBar
 from tests.app.checkpoint_scenes import DIFFERING, KEPT
 from tests.app.harness import Stage, stage
 from tests.app.looking import text_of
@@ -53,10 +54,23 @@ async def test_one_is_compared_with_and_undone_to_after_a_question(size: tuple[i
         assert operations(on) == [Undo(checkpoint_id="after-2")]
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+async def test_a_prompt_is_not_cut_away_where_there_is_little_room(width: int) -> None:
+    async with stage(status_scene(TaskStatus.IDLE), size=(width, 30)) as on:
+        on.commands.kept[TASK] = KEPT
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("Z")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert "fix the login redirect" in text_of(on)
+
+
 async def test_a_key_undoes_the_last_turn_and_says_when_there_is_none() -> None:
     async with stage(status_scene(TaskStatus.IDLE)) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
+        assert "z undo turn" in text_of(on, ActionBar)
         await on.press("z")
         await on.app.workers.wait_for_complete()
         assert not isinstance(on.app.screen, ConfirmScreen)

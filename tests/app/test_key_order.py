@@ -155,3 +155,16 @@ async def test_closing_and_opening_screens_keeps_the_order() -> None:
         assert filter_text(on) == "1"
         await on.burst("\x1b[27un")
         assert prompt_text(on) == "one two"
+
+
+@pytest.mark.parametrize("drawn", [True, False], ids=["drawn ahead", "not drawn yet"])
+async def test_a_command_that_follows_the_creation_is_no_text(drawn: bool) -> None:
+    async with stage(a_store()) as on:
+        await on.burst("nfix it")
+        if drawn:
+            await on.app.workers.wait_for_complete()
+        await on.burst("\x13Hh")
+        assert isinstance(on.app.screen, TaskScreen)
+        assert on.app.screen.pane == "history"
+        assert composed(on) == ""
+        assert [call[0] for call in on.commands.calls] == ["create"]

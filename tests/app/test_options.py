@@ -22,6 +22,13 @@ from tests.app.task_scenes import MODES, SESSION, TASK, a_session, a_task, an_op
 pytestmark = pytest.mark.anyio
 
 
+async def test_a_default_says_of_what() -> None:
+    async with stage(options_scene(model="Default (recommended)", mode="Default"), size=(160, 30)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        assert "claude · model Default (recommended) · mode Default · " in text_of(on, TaskHeader)
+
+
 @pytest.mark.parametrize(
     ("width", "facts"),
     [

@@ -442,7 +442,7 @@ async def test_the_preview_counts_changes_again_once_the_agent_has_worked(monkey
         put_detail(s.store, make_detail(1, S.IDLE, sandbox=sandbox))
         await s.flush()
         await s.flush()
-        assert "+3 −1 in 1 file" in text_of(s, Preview)
+        assert "+3 -1 in 1 file" in text_of(s, Preview)
 
 
 async def test_the_preview_counts_changes_again_once_the_list_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,7 +460,7 @@ async def test_the_preview_counts_changes_again_once_the_list_is_back(monkeypatc
         await s.press("escape")
         await s.flush()
         await s.flush()
-        assert "+3 −1 in 1 file" in text_of(s, Preview)
+        assert "+3 -1 in 1 file" in text_of(s, Preview)
 
 
 async def test_b_groups_by_repository_and_back() -> None:

@@ -5,9 +5,11 @@ from msgspec.structs import replace
 from textual.widgets import Static
 
 from foundry_tui.client.commands import CommandProblem
-from foundry_tui.contract.operations import Commit, HandOver, PullRequest, Update
+from foundry_tui.contract.operations import Commit, HandOver, PullRequest, Undo, Update
 from foundry_tui.contract.records import ErrorKind, Operation, OperationKind, OperationState, TaskError
+from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.way_home import WayHomeScreen
+from tests.app.checkpoint_scenes import KEPT
 from tests.app.harness import Stage, put_detail, stage
 from tests.app.looking import text_of
 from tests.app.task_scenes import TASK
@@ -102,6 +104,21 @@ async def test_the_task_s_screen_tells_of_its_pull_request() -> None:
                 on.app.open_task(TASK)
                 await on.flush()
                 assert told.partition(":")[0] in text_of(on) and (width == 60 or told in text_of(on))
+
+
+async def test_it_ends_with_undoing_the_last_turn_which_asks_first() -> None:
+    async with stage(menu_scene(), size=(100, 30)) as on:
+        on.commands.kept[TASK] = KEPT
+        on.app.open_task(TASK)
+        await on.press("H", "end")
+        assert "undo turn" in text_of(on)
+        await on.press("enter")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert isinstance(on.app.screen, ConfirmScreen)
+        await on.press("y")
+        assert [call[2] for call in on.commands.calls if call[0] == "operate"] == [Undo(checkpoint_id="before-2")]
+        assert isinstance(on.app.screen, WayHomeScreen)
 
 
 async def test_what_the_backend_refuses_can_be_asked_for_again() -> None:

@@ -451,6 +451,19 @@ def test_what_was_read_and_is_removed_is_counted_once_whoever_tells_of_it_first(
     assert len(wire.store.tasks) + wire.store.older == len(wire.world.tasks)
 
 
+def test_one_of_ours_that_ended_before_it_was_answered_is_counted_until_it_is_removed(wire: Wire) -> None:
+    wire.world.newest_ended = 1
+    wire.store.create(REQUEST)
+    wire.world.create(REQUEST)
+    ends(wire, "task-1", wire.task(2))
+    wire.take()
+    wire.connect()
+    assert wire.store.older == 1
+    wire.world.prune("task-1")
+    wire.deliver()
+    assert wire.store.older == 0
+
+
 def test_a_page_is_everything_where_nothing_is_left_to_read_on_from(wire: Wire) -> None:
     wire.world.newest_ended = 2
     tasks = [wire.task(number) for number in range(5)]

@@ -88,5 +88,5 @@ def test_changes_are_counted() -> None:
         FileDiff(path="a", status="M", added=10, removed=4, patch=""),
         FileDiff(path="b", status="A", added=None, removed=None, patch=""),
     ]
-    assert changes_words(files) == "+10 −4 in 2 files"
+    assert changes_words(files) == "+10 -4 in 2 files"
     assert changes_words([]) == "nothing changed"

@@ -172,7 +172,7 @@ def test_a_ready_task_says_what_became_of_its_work() -> None:
     work = Work(base="main", ahead=2, behind=0, files=3, added=10, removed=4, at=NOW)
     answered = says(ActivityKind.MESSAGE, "it lived in three places")
     text = row(140, status=TaskStatus.IDLE, work=work, activity=answered)
-    assert '+10 −4 in 3 files · "it lived in three places"' in text
+    assert '+10 -4 in 3 files · "it lived in three places"' in text
     assert "⇡2" in text
     assert "+10" not in row(140, status=TaskStatus.RUNNING, work=work, activity=answered)
     pull = PullRequest(
@@ -238,6 +238,15 @@ def test_a_repositorys_name_is_never_cut_beside_empty_cells() -> None:
     busy = row(120, repo_label=name, activity=says(ActivityKind.MESSAGE, "word " * 30))
     assert name not in busy and name[:11] in busy
     assert cell_len(busy) == 120
+
+
+@pytest.mark.parametrize("width", [60, 80, 96, 120])
+def test_a_title_is_never_cut_beside_empty_cells(width: int) -> None:
+    title = "Pin the runners of all workflows"
+    assert f"{title}  " in row(width, title=title)
+    asking = row(width, title=title, status=TaskStatus.RUNNING, needs_input=2, asks=(ask("Edit"),))
+    assert title in asking or "Edit  1 allow" in asking
+    assert title not in row(width, title=title * 2, activity=says(ActivityKind.MESSAGE, "word " * 30))
 
 
 def test_the_agent_says_how_full_its_context_is() -> None:

@@ -92,7 +92,8 @@ def test_conflicts_offer_the_agent_and_a_turn_is_waited_for() -> None:
     assert "conflicts in a.py" in offered["update"].does
     assert offered["resolve"].request is not None
     running = choices(make_detail(1, TaskStatus.RUNNING, work=WORK))
-    assert all(choice.request is not None and choice.request.wait for choice in running)
+    assert all(choice.request.wait for choice in running if choice.request is not None)
+    assert [choice.key for choice in running if choice.request is None] == ["undo"]
 
 
 @pytest.mark.parametrize(

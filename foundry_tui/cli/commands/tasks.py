@@ -388,11 +388,11 @@ def _session_words(session: SessionSummary, silent_since: int | None, now: int) 
     """A session in one line: what it does, since when its agent is silent or away, and what it has used."""
     from foundry_tui.view.details import unloaded_words
     from foundry_tui.view.labels import SESSION_WORDS
-    from foundry_tui.view.session_facts import money
+    from foundry_tui.view.session_facts import mode_words, model_words, money
     from foundry_tui.view.silence import silence_words
     from foundry_tui.view.usage import context_words
 
-    parts = [session.name, SESSION_WORDS[session.status], session.agent, session.model or "", session.mode or ""]
+    parts = [session.name, SESSION_WORDS[session.status], session.agent, model_words(session), mode_words(session)]
     if silent_since is not None:
         parts.append(silence_words(now - silent_since))
     if session.unloaded_since is not None:
