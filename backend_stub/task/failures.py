@@ -43,6 +43,16 @@ def task_error(error: Exception, doing: str, timeout_ms: int, at: int, stage: St
         )
     if isinstance(error, CallError):
         return TaskError(stage=stage, kind=error.kind, message=error.message, retryable=error.retryable, at=at)
+    if is_machine_fault(error):
+        logger.warning("%s failed", doing, exc_info=error)
+        why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+        return TaskError(
+            stage=stage,
+            kind=ErrorKind.PROVIDER,
+            message=f"{doing} failed, as this machine has run out of something: {why}",
+            retryable=True,
+            at=at,
+        )
     logger.error("%s failed in an unforeseen way", doing, exc_info=error)
     return TaskError(
         stage=stage,

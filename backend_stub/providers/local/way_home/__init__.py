@@ -49,6 +49,7 @@ class LocalWayHome:
             await place.free_refs()
         if not progress.notes:
             await settle(place)
+            await update.settle(place, call, self._checkpoints)
             await place.clear()
         match operation.kind:
             case OperationKind.COMMIT:
@@ -79,8 +80,11 @@ class LocalWayHome:
 
     async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
         if operation.kind in (OperationKind.UNDO, OperationKind.UPDATE):
-            kind = undo if operation.kind is OperationKind.UNDO else update
-            await kind.take_back(await self._place(call, operation), call, self._checkpoints, progress)
+            place = await self._place(call, operation)
+            if operation.kind is OperationKind.UNDO:
+                await undo.take_back(place, call, self._checkpoints, progress)
+            else:
+                await update.take_back(place, call, self._checkpoints, progress.notes)
             return
         taking_back = _TAKING_BACK.get(operation.kind)
         if taking_back is not None:

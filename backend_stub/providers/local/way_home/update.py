@@ -2,12 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
@@ -16,8 +17,11 @@ from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.snapshot import joined_names, split_names
 from backend_stub.providers.local.way_home.place import HEADS, ORIGIN, Place, base_of, listed, refused, short
 from backend_stub.repository.nofollow import UnusableError, folder_below
+from foundry_tui.contract.codec import decode, encode
 
 HEAD, BRANCH = "head", "branch"
+_BEGUN = "update.json"
+"""In the operation's own folder while the branch may have to be put back: the notes that say how."""
 
 
 async def update(
@@ -38,9 +42,10 @@ async def update(
     base = await _fetched_base(place, progress)
     await progress.step(how)
     if HEAD in progress.notes:
-        await _end_half(place, call, checkpoints, progress, base)
+        await _end_half(place, call, checkpoints, progress.notes, base)
         head = await place.commit_of("HEAD")
         if await place.holds(base, "HEAD"):
+            await _forget_begun(place)
             return Done(result={"sha": head, "base": short(base), "before": progress.notes[HEAD]})
         if await place.holds(progress.notes[HEAD], "HEAD"):
             # Whatever came since is somebody's work.
@@ -52,12 +57,14 @@ async def update(
         await progress.note(HEAD, await place.commit_of("HEAD"))
         await progress.tell(f"{branch} on {short(base)}")
     before = progress.notes[HEAD]
+    await anyio.to_thread.run_sync(_note_begun, place.own, progress.notes)
     words = ("rebase", "--quiet", base) if how == "rebase" else ("merge", "--quiet", "--no-edit", base)
     done = await place.git(*words, accept=(0, 1, 2, 128))
     if done.exit_code == 0:
+        await _forget_begun(place)
         return Done(result={"sha": await place.commit_of("HEAD"), "base": short(base), "before": before})
     conflicts = await _conflicts(place)
-    await take_back(place, call, checkpoints, progress)
+    await take_back(place, call, checkpoints, progress.notes)
     if not conflicts:
         raise refused(f"The {how} was refused", done)
     if resolve == "agent":
@@ -69,17 +76,48 @@ async def update(
     )
 
 
-async def take_back(place: Place, call: Call, checkpoints: LocalCheckpoints, progress: Progress) -> None:
+async def take_back(place: Place, call: Call, checkpoints: LocalCheckpoints, notes: Mapping[str, str]) -> None:
     """End a rebase or merge that is half-way, so that the branch is where it was."""
-    await _end_half(place, call, checkpoints, progress, await base_of(place))
-    before = progress.notes.get(HEAD)
+    await _end_half(place, call, checkpoints, notes, await base_of(place))
+    before = notes.get(HEAD)
     if before is not None and await place.commit_of("HEAD") != before:
         # It was clean as this began; what somebody has changed since is rather left than lost.
         await place.git("reset", "--quiet", "--keep", before)
+    await _forget_begun(place)
+
+
+async def settle(place: Place, call: Call, checkpoints: LocalCheckpoints) -> None:
+    """Take back what an earlier update has left half-way, where even that had failed, as it does on a full disk.
+
+    What is not under way any more, somebody has ended.
+    """
+    notes = await anyio.to_thread.run_sync(_begun, place.own)
+    if notes is not None and await place.in_progress() in ("rebase", "merge"):
+        await take_back(place, call, checkpoints, notes)
+
+
+def _note_begun(own: Path, notes: Mapping[str, str]) -> None:
+    """In a thread; raises `OSError`."""
+    own.mkdir(mode=0o700, exist_ok=True)
+    new = own / f"{_BEGUN}.new"
+    new.write_bytes(encode(dict(notes)))
+    new.replace(own / _BEGUN)
+
+
+def _begun(own: Path) -> Mapping[str, str] | None:
+    """In a thread: the notes of an update that has neither been done nor taken back."""
+    try:
+        return decode((own / _BEGUN).read_bytes(), dict[str, str])
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+async def _forget_begun(place: Place) -> None:
+    await anyio.to_thread.run_sync(lambda: (place.own / _BEGUN).unlink(missing_ok=True))
 
 
 async def _end_half(
-    place: Place, call: Call, checkpoints: LocalCheckpoints, progress: Progress, base: str | None
+    place: Place, call: Call, checkpoints: LocalCheckpoints, notes: Mapping[str, str], base: str | None
 ) -> None:
     """Have nothing be half-way any more. What git itself cannot take back, since it was cut while it wrote files, is
     put back by us; before that all is kept in a checkpoint, as some of it may be somebody's work.
@@ -88,7 +126,7 @@ async def _end_half(
     what = await place.in_progress()
     if what in ("rebase", "merge"):
         await place.git(what, "--abort", accept=(0, 1, 128))
-    before = progress.notes.get(HEAD)
+    before = notes.get(HEAD)
     if before is None or base is None:
         return
     unended = await place.in_progress() in ("rebase", "merge")
@@ -105,7 +143,7 @@ async def _end_half(
         call.log(f"the {what or 'update'} was cut half-way; what the files were then is kept as {kept.id}")
     if unended:
         await anyio.to_thread.run_sync(_forget, place.git_dir)
-        branch = progress.notes.get(BRANCH, place.record.branch)
+        branch = notes.get(BRANCH, place.record.branch)
         await place.git("symbolic-ref", "HEAD", f"{HEADS}{branch}")
     await place.git("read-tree", before)
     there = frozenset(await _differing(place, before, None))

@@ -1,0 +1,64 @@
+"""A disk that is full in the middle of an operation: it is said, and the sandbox is as it was once there is room."""
+
+import errno
+import os
+from subprocess import CalledProcessError
+
+import pytest
+
+from backend_stub.domain.errors import GitError
+from backend_stub.providers.local.way_home import update
+from backend_stub.task.failures import task_error
+from foundry_tui.contract.records import ErrorKind
+from tests.git import git
+from tests.local.test_way_home import Told, change, operate, sandbox
+from tests.local.world import LocalWorld
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("how", ["rebase", "merge"])
+@pytest.mark.parametrize("following", ["commit", "update"])
+async def test_an_update_that_even_taking_back_failed_of_is_taken_back_by_the_next_operation(
+    git_world: LocalWorld, how: str, following: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        change(git_world.repository, "a.txt", "theirs\n", commit=True)
+        head = git(folder, "rev-parse", "HEAD")
+
+        async def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as full, pytest.raises(OSError, match="No space left"):
+            full.setattr(update, "_end_half", refuse)
+            await operate(git_world, provider, task, "update", how=how)
+        assert git(folder, "status", "--porcelain") != "", "it is half-way"
+        words = "nothing to commit" if following == "commit" else r"conflicts in a\.txt\. Nothing was changed"
+        with pytest.raises(GitError, match=words):
+            await operate(git_world, provider, task, following, Told())
+        assert git(folder, "rev-parse", "HEAD", task.branch or "").split() == [head, head]
+        assert git(folder, "symbolic-ref", "--short", "HEAD") == task.branch
+        assert git(folder, "status", "--porcelain") == ""
+
+
+async def test_a_rebase_of_a_person_s_own_is_not_taken_back(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        change(git_world.repository, "theirs.txt", "theirs\n", commit=True)
+        await operate(git_world, provider, task, "update")
+        change(git_world.repository, "a.txt", "theirs\n", commit=True)
+        with pytest.raises(CalledProcessError):
+            git(folder, "rebase", "main")
+        with pytest.raises(GitError, match=r"A rebase is under way|on no branch"):
+            await operate(git_world, provider, task, "commit")
+        assert git(folder, "status", "--porcelain") == "UU a.txt"
+
+
+def test_what_this_machine_has_run_out_of_is_no_unforeseen_failure() -> None:
+    failure = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/index")
+    told = task_error(failure, "The commit", 1_000, 1)
+    assert told.message == "The commit failed, as this machine has run out of something: No space left on device"
+    assert (told.kind, told.retryable) == (ErrorKind.PROVIDER, True)
