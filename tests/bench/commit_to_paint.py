@@ -99,7 +99,7 @@ class Watch:
         terminal.forget()
         terminal.press(SAVE)
         self._tasks += 1
-        terminal.wait_for("ready in")
+        terminal.wait_for("prepared in")
         known = self._client.call("GET", "/v1/tasks", TasksSnapshot).tasks
         taken = self._taken(max(task.task_id for task in known), _STEPPER_SAYS)
         terminal.forget()
