@@ -20,7 +20,13 @@ from starlette.types import ASGIApp
 
 from backend_stub.domain import database_url
 from backend_stub.domain.clock import Runtime
-from backend_stub.domain.errors import DatabaseUnusableError, SettingError, StartError, StorageUnavailableError
+from backend_stub.domain.errors import (
+    DatabaseUnusableError,
+    SettingError,
+    StartError,
+    StorageUnavailableError,
+    first_of,
+)
 from backend_stub.domain.settings import Settings, read_settings
 from backend_stub.log import keep_secret, set_up_logging
 from backend_stub.machine import privacy
@@ -179,12 +185,7 @@ async def _serve(
         told, others = group.split((StorageUnavailableError, StartError, SettingError, DatabaseUnusableError))
         if told is None or others is not None:
             raise
-        raise _first(told) from group
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, ExceptionGroup) else found
+        raise first_of(told) from group
 
 
 def _calm_the_collector() -> None:

@@ -54,6 +54,12 @@ class BackendError(Exception):
     """What the backend expects to go wrong. Any other exception is a defect, or the machine's refusal (`OSError`)."""
 
 
+def first_of(group: ExceptionGroup[Exception]) -> Exception:
+    """What failed first in a task group, which ended the rest of it."""
+    found = group.exceptions[0]
+    return first_of(found) if isinstance(found, ExceptionGroup) else found
+
+
 # Starting
 
 

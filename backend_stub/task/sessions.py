@@ -44,6 +44,7 @@ from backend_stub.task.turn import (
     fail_turn,
     next_prompt,
     waits_for_operation,
+    was_stopped,
 )
 from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.attachments import NewAttachments
@@ -261,6 +262,9 @@ class Sessions:
                 logger.warning("the agent of task %s is looked for again later: %s", actor.task_id, failure)
                 return self._next_attempt_at(attempts + 1)
             return task_error(failure, "finding the agent again", timeout, self._services.runtime.now())
+        # The run of the backend before may have ended before it told the agent.
+        state = await actor.state()
+        self._to_stop |= {each.session_id for each in state.task.sessions if was_stopped(state, each)}
         self._unattached.pop(actor.task_id, None)
         self._attempts.pop(actor.task_id, None)
         return None

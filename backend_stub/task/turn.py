@@ -14,13 +14,22 @@ from anyio.abc import TaskGroup
 from backend_stub.domain.agent import Reply
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
 from backend_stub.domain.rulings import NOTHING_KNOWN, Action, ruling
-from backend_stub.domain.storage import Private
+from backend_stub.domain.storage import Private, TaskState
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.checkpoints import record_made
 from backend_stub.task.task_change import TaskChange
 from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.questions import AnswerAction, Permission, PermissionState, Question
-from foundry_tui.contract.records import OperationState, Prompt, PromptState, TaskDetail, TaskError
+from foundry_tui.contract.records import (
+    ErrorKind,
+    OperationState,
+    Prompt,
+    PromptState,
+    SessionStatus,
+    SessionSummary,
+    TaskDetail,
+    TaskError,
+)
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.rules import Rule
 from foundry_tui.contract.status import PROVISIONING, READY, TaskStatus
@@ -43,6 +52,20 @@ def next_prompt(prompts: Sequence[Prompt], private: Private, *, held: bool) -> P
     cut = (each for each in waiting if each.prompt_id in private.delivering)
     first = (each for each in waiting if each.prompt_id in private.first_in_line)
     return next(chain(begun, cut) if held else chain(begun, cut, first, waiting), None)
+
+
+def was_stopped(state: TaskState, session: SessionSummary) -> bool:
+    """Whether a person stopped the last turn of a session, and nothing was handed over since."""
+    prompts = state.prompts.get(session.session_id, ())
+    over = [each for each in prompts if each.state not in (PromptState.QUEUED, PromptState.WITHDRAWN)]
+    if (
+        not over
+        or session.status is not SessionStatus.READY
+        or any(each.prompt_id in state.private.delivering for each in prompts)
+    ):
+        return False
+    error = over[-1].error
+    return error is not None and error.kind is ErrorKind.CANCELLED
 
 
 def waits_for_operation(prompt: Prompt, task: TaskDetail, private: Private) -> bool:

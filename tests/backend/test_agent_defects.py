@@ -41,6 +41,7 @@ class Odd(DemoAgents):
     creating: Callable[[SessionSummary], Awaitable[None]] | None = None
     delivering: Callable[[], Awaitable[None]] | None = None
     following: Callable[[Prompt], Awaitable[None]] | None = None
+    stopping: Callable[[], Awaitable[None]] | None = None
     stopped: list[str]
     told_to_stop: anyio.Event
 
@@ -67,6 +68,8 @@ class Odd(DemoAgents):
         await super().follow(call, prompt, turn)
 
     async def stop(self, call: Call, session_id: str) -> None:
+        if self.stopping is not None:
+            await self.stopping()
         self.stopped.append(session_id)
         self.told_to_stop.set()
 
@@ -346,6 +349,40 @@ async def test_the_agent_is_told_to_stop_also_in_a_task_that_failed(place: InPro
         await provider.agents.closed.wait()
         assert provider.agents.stopped[0] == two
         assert provider.agents.did == [("closed", two)]
+
+
+async def test_an_agent_that_was_not_told_of_a_stop_before_a_restart_is_told_then(place: InProcess) -> None:
+    provider = odd(place)
+    works, being_told = anyio.Event(), anyio.Event()
+
+    async def work(prompt: Prompt) -> None:
+        works.set()
+        await anyio.sleep_forever()
+
+    async def hang() -> None:
+        being_told.set()
+        await anyio.sleep_forever()
+
+    provider.agents.following, provider.agents.stopping = work, hang
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        await works.wait()
+        session_id = (await backend.commands.task(task_id)).sessions[0].session_id
+        await backend.commands.stop(session_id)
+        await being_told.wait()
+        assert provider.agents.stopped == []
+    provider = odd(place)
+    async with place.backend(provider, settings()) as backend:
+        await provider.agents.told_to_stop.wait()
+        assert provider.agents.stopped == [session_id]
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="next", text="go on"))
+        await session_of(backend, session_id, lambda each: each.prompts[-1].state is PromptState.ANSWERED)
+    provider = odd(place)
+    provider.agents.told_to_stop = anyio.Event()
+    async with place.backend(provider, settings()) as backend:
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="last", text="go on"))
+        await session_of(backend, session_id, lambda each: each.prompts[-1].state is PromptState.ANSWERED)
+        assert provider.agents.stopped == [], "its last turn has ended by itself"
 
 
 async def test_the_first_prompt_is_stopped_while_it_is_handed_over(place: InProcess) -> None:

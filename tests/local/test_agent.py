@@ -12,12 +12,14 @@ import msgspec
 import pytest
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection
+from backend_stub.agents.sandbox_agent.runtime import FORGOT, UNSTOPPABLE
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.rulings import Action
 from backend_stub.machine import processes
 from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.test_faults import Loss
-from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
+from tests.local.test_turns import Late
+from tests.local.world import LIMIT, LocalWorld, Told, ended, following, open_gate, prompt, turn
 from tests.world import Json
 
 pytestmark = pytest.mark.anyio
@@ -190,6 +192,27 @@ async def test_a_turn_that_is_stopped_and_not_followed_any_more_is_over_before_t
         assert after.text == "next"
         assert len(world.agent_saw("start")) == (1 if obedient else 2)
         assert len(world.agent_saw("session/cancel")) == 1
+
+
+async def test_a_turn_that_is_stopped_and_not_followed_any_more_is_ended_with_its_agent(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.session.STOP_GRACE", 0.1)
+    gate = world.folder / "gate"
+    os.mkfifo(gate)
+    async with world.provider() as provider:
+        late = Late(provider)
+        task = await world.with_session(provider, world.task())
+        async with following(world, provider, task, f"say working\nwait {gate}", cut=True) as told:
+            await told.until(lambda: told.text == "working")
+        await provider.agents.stop(world.call(task), task.sessions[0].session_id)
+        await ended(world.agent_pids()[0])
+        await late.until(1)
+        assert late.texts(TranscriptKind.NOTICE) == [UNSTOPPABLE]
+        again = await turn(provider, world, task, "say again", "p2")
+        assert again.text == "again"
+        assert again.of(TranscriptKind.NOTICE) == [FORGOT]
+        assert len(world.agent_saw("start")) == 2
 
 
 async def test_a_request_that_was_open_when_its_turn_was_cut_is_answered_with_cancelled(world: LocalWorld) -> None:

@@ -180,6 +180,27 @@ async def test_an_option_is_set_while_the_agent_works_and_again_with_a_new_proce
         assert asked[-3:] == ["session/set_config_option", "session/set_config_option", "session/prompt"]
 
 
+async def test_an_option_that_is_set_as_the_turn_of_a_lost_agent_ends_is_kept(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_OFFERS"] = json.dumps(OFFERS)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        session_id = task.sessions[0].session_id
+        told, said = Told(), prompt(task, "say working\npause")
+        await provider.agents.deliver(world.call(task), said, told)
+        session = provider.agents._sessions[session_id]
+        os.kill(world.agent_pids()[0], signal.SIGKILL)
+        with anyio.fail_after(LIMIT):
+            while not session.gone():
+                await session._woken()
+        set_to = await provider.agents.set_option(world.call(task), session_id, "model", "max")
+        assert values(set_to)["model"] == "max"
+        with pytest.raises(AgentError, match="the agent pi ended"):
+            await provider.agents.follow(world.call(task), said, told)
+        offered = Offered(provider)
+        await turn(provider, world, task, "say again", "p2")
+        await offered.until_set(model="max", fast=False, slow="a")
+
+
 async def test_options_outlive_the_backend_and_what_is_refused_stays_as_it_was(world: LocalWorld) -> None:
     world.environ["ACP_AGENT_OFFERS"] = json.dumps(OFFERS)
     async with world.provider() as provider:

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from msgspec import Raw
 
 from backend_stub.agents.sandbox_agent import session as sessions
-from backend_stub.agents.sandbox_agent.connection import AgentConnection
+from backend_stub.agents.sandbox_agent.connection import AgentConnection, ServerRefusedError, UnsentError
 from backend_stub.agents.sandbox_agent.content import text_alone
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.owner import Owner
@@ -42,6 +42,26 @@ class SlowConnection:
     async def prompt(self, rpc_id: int, params: dict[str, Any], handed_over: Callable[[], None]) -> None:
         self.prompts += 1
         handed_over()
+
+
+class DeadConnection(SlowConnection):
+    """Of an agent that has exited, whose last words are long in coming; it is refused what it is sent, but late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = anyio.Event()
+        self.server.last_words = anyio.sleep_forever
+
+    async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message]]:
+        opened()
+        await self.sent.wait()
+        yield after + 1, Message(method="_adapter/agent_exited", params=Raw(b"{}"))
+
+    async def prompt(self, rpc_id: int, params: dict[str, Any], handed_over: Callable[[], None]) -> None:
+        handed_over()
+        self.sent.set()
+        await anyio.sleep(0.3)
+        raise ServerRefusedError("the agent has ended", 404)
 
 
 class Nobody:
@@ -92,4 +112,17 @@ async def test_attempts_that_are_cut_before_a_sign_is_due_come_to_an_end(
                 with anyio.move_on_after(0.2):
                     await session.hand_over("p", text_alone("do it").blocks)
         assert connection.prompts
+        group.cancel_scope.cancel()
+
+
+async def test_what_an_agent_that_has_exited_is_refused_is_not_received(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "RECEIPT_GRACE", 0.05)
+    async with anyio.create_task_group() as group:
+        session = resumed(DeadConnection(), tmp_path, group)
+        session.state.prompts.clear()
+        with anyio.fail_after(10), pytest.raises(UnsentError, match="the agent has ended"):
+            await session.hand_over("q", text_alone("do it").blocks)
+        assert not session.has("q")
         group.cancel_scope.cancel()

@@ -1,6 +1,7 @@
 """A turn always ends, and says why: errors of any shape, what cannot be read, streams that stop, late words."""
 
 import contextlib
+import errno
 import json
 import os
 import shlex
@@ -13,9 +14,12 @@ import anyio.to_thread
 import pytest
 
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
+from backend_stub.agents.sandbox_agent.session import Session
+from backend_stub.agents.sandbox_agent.state import StateFolder
 from backend_stub.agents.sandbox_agent.turn import MOST_QUESTIONS
 from backend_stub.domain.agent import SaidOutsideTurn
-from backend_stub.domain.errors import AgentError
+from backend_stub.domain.errors import AgentError, StorageUnavailableError
+from backend_stub.domain.rulings import NOTHING_KNOWN, Action
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.questions import Question
@@ -712,3 +716,73 @@ async def test_what_a_turn_changed_is_looked_at_once(world: LocalWorld, ends: st
         with contextlib.suppress(AgentError):
             await turn(provider, world, task, ends)
         assert looks.count == 1
+
+
+# What goes wrong on our side
+
+
+async def test_a_turn_whose_telling_was_cut_by_a_fault_goes_on_where_it_stopped(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Told.ask
+    faults = iter([StorageUnavailableError("the disk is full")])
+
+    async def ask_later(told: Told, key: str, question: Question, action: Action = NOTHING_KNOWN) -> str | None:
+        for fault in faults:
+            raise fault
+        return await ask(told, key, question, action)
+
+    monkeypatch.setattr(Told, "ask", ask_later)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, "say one\nask execute Run make?\nsay two")
+        await provider.agents.deliver(world.call(task), said, told)
+        with pytest.raises(StorageUnavailableError, match="the disk is full"):
+            await provider.agents.follow(world.call(task), said, told)
+        async with anyio.create_task_group() as group:
+            group.start_soon(provider.agents.follow, world.call(task), said, told)
+            await told.until(lambda: told.questions)
+            told.answer(next(iter(told.questions)), "yes")
+        assert told.text.startswith("one")
+        assert told.text.endswith("answer: yestwo")
+        assert len(world.agent_saw("response")) == 1
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["the end of a turn", "what is said after it"])
+async def test_a_full_disk_behind_a_turn_ends_no_stream(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    gate, full = world.folder / "gate", anyio.Event()
+    os.mkfifo(gate)
+    save = StateFolder.save_session
+
+    def save_later(folder: StateFolder, session_id: str, document: bytes) -> None:
+        if not full.is_set():
+            full.set()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(folder, session_id, document)
+
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.runtime.SETTLE", 0 if not late else LIMIT)
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.session.BUSY_WAIT", 0)
+    async with world.provider() as provider:
+        loss, heard = Loss(provider), Late(provider)
+        task = await world.with_session(provider, world.task())
+        end_turn = Session.end_turn
+
+        async def end_turn_well(session: Session, prompt_id: str, error: str | None = None) -> None:
+            await end_turn(session, prompt_id, error)
+            monkeypatch.setattr(StateFolder, "save_session", save_later)
+
+        monkeypatch.setattr(Session, "end_turn", end_turn_well)
+        await turn(provider, world, task, f"late {gate} say late\nsay one")
+        if late:
+            [session] = provider.agents._sessions.values()
+            session.state.prompts["p1"].settled = True
+            await anyio.to_thread.run_sync(open_gate, gate)
+            await heard.until(1)
+        with anyio.fail_after(LIMIT):
+            await full.wait()
+        monkeypatch.setattr(Session, "end_turn", end_turn)
+        assert (await turn(provider, world, task, "say two", "p2")).text == "two"
+        assert loss.heard == []
+        assert len(world.agent_saw("start")) == 1

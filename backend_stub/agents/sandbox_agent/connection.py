@@ -1,9 +1,11 @@
 """JSON-RPC with one agent process through its server: requests by POST, what the agent sends by a resumable stream."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
+import anyio.to_thread
 import httpx
 import httpx_sse
 import msgspec
@@ -13,6 +15,7 @@ from backend_stub.agents.sandbox_agent.complaints import RpcError
 from backend_stub.agents.sandbox_agent.messages import Message, Unreadable, read_message
 from backend_stub.agents.sandbox_agent.server import Server
 from backend_stub.domain.errors import AgentError
+from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.codec import decode
 
@@ -126,6 +129,16 @@ class AgentConnection:
             else:
                 return
 
+    async def lives(self, acp_session: str) -> bool:
+        """Whether the agent takes what it is told; ask only while it is at nothing, which this would end."""
+        try:
+            await self.notify("session/cancel", {"sessionId": acp_session})
+        except AgentError as error:
+            if is_machine_fault(error):
+                raise
+            return False
+        return True
+
     async def prompt(self, rpc_id: int, params: dict[str, Any], handed_over: Callable[[], None]) -> None:
         """Send a prompt; comes back when the turn is over or never: the stream tells the end.
 
@@ -139,12 +152,16 @@ class AgentConnection:
 
         await self._post(body, limit=None, trace=trace)
 
-    async def close(self) -> None:
-        """End the agent process. The server does so at once but never answers, so the answer is not waited for."""
-        try:
+    async def end(self, pid: int, started: str) -> None:
+        """End the agent process with what it has started; `pid` is 0 where it is not known, `started` its start mark.
+
+        The server does so at once but never answers, so the answer is not waited for.
+        """
+        with suppress(httpx.HTTPError):
             await self.server.client.delete(self._path, timeout=httpx.Timeout(5.0, read=0.5))
-        except httpx.HTTPError:
-            return
+        # An agent need not end when its input does.
+        if pid:
+            await anyio.to_thread.run_sync(processes.end_tree, pid, started)
 
     async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message | Unreadable]]:
         """What the agent sends, numbered, from behind `after` on, until the connection ends.

@@ -20,7 +20,6 @@ from backend_stub.domain.agent import (
     UsageChanged,
 )
 from backend_stub.domain.errors import AgentError
-from backend_stub.domain.options import with_value
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.records import SessionOption
 
@@ -117,8 +116,8 @@ class Offering:
     async def set(self, option_id: str, value: OptionValue) -> tuple[SessionOption, ...]:
         """Set an option of the agent, and of every further process of it; all options after it.
 
-        Raises `OptionRefusedError`, and `AgentError` when there is no answer; of an agent that is lost meanwhile the
-        next process gets the value.
+        Raises `OptionRefusedError`, and `AgentError` when there is no answer; of an agent that is lost the next
+        process gets the value.
         """
         holder, wanted = self._holder, self._holder.state.wanted
         before = dict(wanted)
@@ -128,13 +127,15 @@ class Offering:
             # It is asked for as soon as the agent tells what it offers.
             return ()
         try:
-            await self._request(option_id, value)
+            if not holder.gone():
+                await self._request(option_id, value)
         except AgentError:
-            if holder.gone():
-                return with_value(holder.state.offer.options, option_id, value)
-            holder.state.wanted = before
-            await holder.save()
-            raise
+            if not holder.gone():
+                holder.state.wanted = before
+                await holder.save()
+                raise
+        if holder.gone():
+            holder.state.want(option_id, value)
         await holder.save()
         return holder.state.offer.options
 

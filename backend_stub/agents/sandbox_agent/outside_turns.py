@@ -30,8 +30,8 @@ class Keeper(Protocol):
         """Answer a question of the agent, which called this method as the event of this number, with `cancelled`."""
         ...
 
-    async def save(self) -> None:
-        """Write the session's state down."""
+    async def save_patiently(self) -> None:
+        """Write the session's state down as soon as this machine has room for it."""
         ...
 
 
@@ -56,8 +56,11 @@ class OutsideTurns:
 
     def follow(self, up_to: int, translation: Translation) -> None:
         """A turn was told up to this event of the stream."""
-        translation.end_message()
         self._turn = (up_to, translation)
+
+    def told_so_far(self) -> tuple[int, Translation | None]:
+        """Up to which event the last turn was told, and as what."""
+        return self._turn or (self._state.seen, self._state.translation)
 
     def forget(self) -> None:
         """Another turn begins."""
@@ -67,8 +70,9 @@ class OutsideTurns:
     def settle(self) -> None:
         """What was told of the last turn has been committed: what follows goes on from there, also after a restart."""
         if self._turn is not None:
-            self._state.seen, self._state.translation = self._turn
-            self._turn = None
+            self._state.seen, translation = self._turn
+            translation.end_message()
+            self._state.translation, self._turn = translation, None
 
     async def run(self) -> None:
         """Keep what the agent says while no turn is told, for as long as the session is live."""
@@ -105,7 +109,7 @@ class OutsideTurns:
                 await self._keeper.keep(translation.prompt_id, list(items.values()))
             if taken:
                 self._state.seen, self._state.translation = given[-1].number, translation
-                await self._keeper.save()
+                await self._keeper.save_patiently()
 
     def _translation(self) -> Translation:
         """A copy of the last turn's, which changes only when all is kept."""

@@ -26,8 +26,6 @@ from backend_stub.agents.sandbox_agent.updates import Item
 from backend_stub.domain.agent import Files, OptionValue, SaidOutsideTurn, SessionChange, Steered, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
-from backend_stub.domain.options import with_value
-from backend_stub.machine import processes
 from backend_stub.machine.faults import is_machine_fault
 from foundry_tui.contract.agents import (
     HOW_TO_GET_ONE,
@@ -52,6 +50,9 @@ SETTLE = 1.0
 REMEMBERS = "The agent was started anew and has read the conversation so far."
 FORGOT = "The agent was started anew; it does not remember the conversation so far."
 UNLOADED = "the agent had nothing to do for long: it was ended, and comes back with the next prompt"
+SPENT = "the agent's last turn failed within the agent itself; its process is begun anew"
+DISOBEDIENT = "the agent did not end its turn when told to; its process is ended"
+UNSTOPPABLE = "The agent did not stop when told to; its process was ended."
 LIVE = frozenset({SessionStatus.READY, SessionStatus.RUNNING})
 """What a session is whose agent is to be there, unless it was unloaded."""
 LOST_TURN = "the agent went away in this turn while nobody was listening; look at what it did, and ask it again"
@@ -128,8 +129,7 @@ class SandboxAgentRuntime:
                 await set_up(opened, options or {})
             except AgentError:
                 # Nothing is to run in it in another mode than was asked for.
-                self._forget(opened)
-                await opened.end()
+                await self._drop(opened)
                 raise
             await opened.offering.tell()
 
@@ -140,14 +140,14 @@ class SandboxAgentRuntime:
         if session is not None and not session.gone():
             return await session.offering.set(option_id, value)
         async with self._lock(call.task.task_id):
-            folder = self._servers.state_folder(call.task.task_id)
-            state = await anyio.to_thread.run_sync(folder.load_session, session_id)
-            if state is None:
+            # One whose agent is lost may yet write its state down.
+            session, folder = self._sessions.get(session_id), self._servers.state_folder(call.task.task_id)
+            if session is not None:
+                return await session.offering.set(option_id, value)
+            options = await anyio.to_thread.run_sync(folder.set_option, session_id, option_id, value)
+            if options is None:
                 raise AgentError(f"the session {session_id} was never opened")
-            state.wanted[option_id] = value
-            state.offer.options = with_value(state.offer.options, option_id, value)
-            await anyio.to_thread.run_sync(folder.save_session, session_id, msgspec.json.encode(state))
-            return state.offer.options
+            return options
 
     async def attach(self, call: Call) -> None:
         """Find the agents of a ready task again.
@@ -164,10 +164,9 @@ class SandboxAgentRuntime:
                 if session.status in LIVE and session.unloaded_since is None:
                     found = await self._session(call, session)
                     if found.state.spent and found.active is None:
-                        call.log("the agent's last turn failed within the agent itself; its process is begun anew")
+                        call.log(SPENT)
                         await found.tell_rest()
-                        self._forget(found)
-                        await found.end()
+                        await self._drop(found)
                         await self._session(call, session)
 
     async def restart(self, call: Call) -> None:
@@ -192,8 +191,7 @@ class SandboxAgentRuntime:
                 session.lost = AgentError(UNLOADED)
                 session.state.unloaded = True
                 await session.save()
-                self._forget(session)
-                await session.end()
+                await self._drop(session)
             elif (state := await anyio.to_thread.run_sync(folder.load_session, session_id)) is not None:
                 if not state.unloaded:
                     state.unloaded = True
@@ -202,7 +200,7 @@ class SandboxAgentRuntime:
                 if running is None:
                     return
                 if running.life == state.life:
-                    await _end_agent(running, state)
+                    await AgentConnection(running, state.server_id).end(state.agent_pid, state.agent_started)
             call.log(UNLOADED)
             if all(each.session_id == session_id or _has_no_agent(each) for each in call.task.sessions):
                 await self._end(call)
@@ -220,19 +218,16 @@ class SandboxAgentRuntime:
         if await session.steering.came_in(prompt.prompt_id):
             return
         if session.state.spent and not session.has(prompt.prompt_id):
-            call.log("the agent's last turn failed within the agent itself; its process is begun anew")
-            session = await self._renew(call, session)
+            session = await self._renew(call, session, SPENT)
         if not await session.between_turns(prompt.prompt_id):
-            call.log("the agent did not end its turn when told to; its process is ended")
-            session = await self._renew(call, session)
+            session = await self._renew(call, session, DISOBEDIENT)
         try:
             await self._hand_over(call, session, prompt, attachments)
         except UnsentError as refusal:
             if is_machine_fault(refusal):
                 raise
             # The agent had died unseen: once more, with a new one.
-            call.log(f"the agent did not take the prompt: {refusal.message}")
-            session = await self._renew(call, session)
+            session = await self._renew(call, session, f"the agent did not take the prompt: {refusal.message}")
             await self._hand_over(call, session, prompt, attachments)
 
     async def _hand_over(self, call: Call, session: Session, prompt: Prompt, attachments: NewAttachments) -> None:
@@ -268,16 +263,15 @@ class SandboxAgentRuntime:
             if mark.error is not None:
                 raise AgentError(mark.error)
             return
-        await self._tell_notices(session, turn)
+        for key, text in session.state.take_notices():
+            await turn.say(key, TranscriptKind.NOTICE, text)
         telling = Telling(session, prompt.prompt_id, turn, cwd_of(call), call.log)
         try:
             await telling.run()
         except UnstoppableError as failure:
             call.log(f"{failure.message}; its process was ended")
-            text = "The agent did not stop when told to; its process was ended."
-            await turn.say(f"{prompt.prompt_id}:unstoppable", TranscriptKind.NOTICE, text)
-            self._forget(session)
-            await session.end()
+            await turn.say(_unstoppable(prompt.prompt_id), TranscriptKind.NOTICE, UNSTOPPABLE)
+            await self._drop(session)
             await self._turn_ended(session, prompt.prompt_id, call.task.task_id)
         except AgentError as failure:
             await self._turn_ended(session, prompt.prompt_id, call.task.task_id, failure.message)
@@ -293,12 +287,27 @@ class SandboxAgentRuntime:
                 self.files.refresh(task_id)
             await self.files.computed(task_id)
         if self._group is not None:
-            self._group.start_soon(self._settle, session)
+            self._group.start_soon(self._beside, partial(self._settle, session))
 
     async def stop(self, call: Call, session_id: str) -> None:
         session = self._sessions.get(session_id)
         if session is not None:
             await session.stop()
+            if session.stops() and not session.following:
+                self._task_group().start_soon(self._beside, partial(self._see_it_stop, call, session))
+
+    async def _see_it_stop(self, call: Call, session: Session) -> None:
+        """End the agent of a turn that nobody follows, unless it ends the turn in time or has another one."""
+        await session.stopped()
+        async with self._lock(call.task.task_id):
+            prompt_id = session.active
+            if prompt_id is None or not session.stops() or self._sessions.get(session.state.session_id) is not session:
+                return
+            call.log(DISOBEDIENT)
+            await self._drop(session)
+            await session.end_turn(prompt_id)
+            await self.said(session, prompt_id, [Item(_unstoppable(prompt_id), TranscriptKind.NOTICE, UNSTOPPABLE)])
+            self.turn_over(session)
 
     async def close_session(self, call: Call, session_id: str) -> None:
         session = self._sessions.pop(session_id, None)
@@ -351,7 +360,7 @@ class SandboxAgentRuntime:
         state = await anyio.to_thread.run_sync(folder.load_session, summary.session_id)
         if state is not None and state.opening and state.life == running.life:
             # Cut half-way, it is opened in another place, since this one may be taken.
-            await _end_agent(running, state)
+            await AgentConnection(running, state.server_id).end(state.agent_pid, state.agent_started)
         elif state is not None and state.life == running.life and state.acp_session and held is None:
             found = await self._find_session(call, running, folder, state)
             if found is not None:
@@ -364,15 +373,8 @@ class SandboxAgentRuntime:
         connection = AgentConnection(running, state.server_id)
         if state.server_id not in await running.places():
             return None
-        alive = True
-        if all(mark.phase == ENDED for mark in state.prompts.values()):
-            try:
-                # Changes nothing, and tells a dead agent from a silent one.
-                await connection.notify("session/cancel", {"sessionId": state.acp_session})
-            except AgentError as error:
-                if is_machine_fault(error):
-                    raise
-                alive = False
+        at_rest = all(mark.phase == ENDED for mark in state.prompts.values())
+        alive = not at_rest or await connection.lives(state.acp_session)
         if not alive and all(mark.told for mark in state.prompts.values()):
             return None
         session = Session.resumed(connection, state, folder, self._task_group(), self, alive=alive)
@@ -418,12 +420,17 @@ class SandboxAgentRuntime:
         call.log(f"opened a session with {summary.agent}" + (" anew" if again else ""))
         return session
 
-    async def _renew(self, call: Call, session: Session) -> Session:
+    async def _renew(self, call: Call, session: Session, why: str) -> Session:
         """End this session's agent and open the session with a new one."""
+        call.log(why)
         await session.tell_rest()
+        await self._drop(session)
+        return await self._ready(call, session.state.session_id)
+
+    async def _drop(self, session: Session) -> None:
+        """End this session's agent; with what it is asked next it gets another one."""
         self._forget(session)
         await session.end()
-        return await self._ready(call, session.state.session_id)
 
     def _forget(self, session: Session) -> None:
         session.close()
@@ -433,12 +440,6 @@ class SandboxAgentRuntime:
     def _forget_sessions_of(self, running: Server) -> None:
         for session in [held for held in self._sessions.values() if held.connection.server is running]:
             self._forget(session)
-
-    async def _tell_notices(self, session: Session, turn: Turn) -> None:
-        state = session.state
-        for number, text in enumerate(state.notices):
-            await turn.say(f"{state.session_id}:notice-{state.openings}-{number}", TranscriptKind.NOTICE, text)
-        state.notices = []
 
     async def lost(self, session: Session, reason: str) -> None:
         task_id = session.connection.server.sandbox_id
@@ -472,6 +473,13 @@ class SandboxAgentRuntime:
 
     # Small things
 
+    async def _beside(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this beside all else: what fails of it must not end the reading of all streams."""
+        try:
+            await work()
+        except Exception:
+            logger.exception("what follows the end of a turn failed")
+
     def _lock(self, task_id: str) -> anyio.Lock:
         return self._locks.setdefault(task_id, anyio.Lock())
 
@@ -481,11 +489,9 @@ class SandboxAgentRuntime:
         return self._group
 
 
-async def _end_agent(running: Server, state: StoredSession) -> None:
-    """End the process of a session that nobody holds."""
-    await AgentConnection(running, state.server_id).close()
-    if state.agent_pid:
-        await anyio.to_thread.run_sync(processes.end_tree, state.agent_pid, state.agent_started)
+def _unstoppable(prompt_id: str) -> str:
+    """The key of the notice that the turn of this prompt could not be stopped."""
+    return f"{prompt_id}:unstoppable"
 
 
 def _has_no_agent(session: SessionSummary) -> bool:

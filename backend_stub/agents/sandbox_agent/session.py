@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from msgspec import UNSET
 
 from backend_stub.agents.sandbox_agent.connection import (
+    BUSY_WAIT,
     AgentConnection,
     Exited,
     NoJson,
@@ -35,7 +36,7 @@ from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from backend_stub.domain.agent import SessionChange
 from backend_stub.domain.errors import AgentError
-from backend_stub.machine import processes
+from backend_stub.machine.faults import is_machine_fault
 
 RECEIPT_GRACE = 0.25
 """Seconds in which a prompt that was handed over may still be refused before it counts as received."""
@@ -83,7 +84,7 @@ class Session:
         self._floor = 0
         self.over = False
         """Whether the agent has ended the last turn itself."""
-        self._cut = self._mourned = False
+        self._cut = self._mourned = self._exited = False
         self._sign_due = anyio.current_time() + LISTEN_WAIT + EVIDENCE_WAIT
 
     # Opening and closing
@@ -153,6 +154,17 @@ class Session:
         async with self._saving:
             document = msgspec.json.encode(self.state)
             await anyio.to_thread.run_sync(self._folder.save_session, self.state.session_id, document)
+
+    async def save_patiently(self) -> None:
+        """The same as soon as this machine has room for it: nobody else is there to try it again."""
+        while True:
+            try:
+                return await self.save()
+            except (OSError, RuntimeError) as error:
+                if not is_machine_fault(error):
+                    raise
+                logger.debug("the state of session %s cannot be kept now: %r", self.state.session_id, error)
+                await anyio.sleep(BUSY_WAIT)
 
     # The stream
 
@@ -291,6 +303,8 @@ class Session:
         await self._owner.changed(self, changes)
 
     async def _lose_agent(self, code: int | None) -> None:
+        self._exited = True
+        self.notify()
         said = await self.connection.server.last_words() or "none"
         how = "by a signal" if code is None else f"exit code {code}"
         await self._lose(f"the agent {self.state.agent} ended ({how}). Its last output: {said}")
@@ -358,9 +372,9 @@ class Session:
         # Written down at once: what is sent a second time after a restart would be done twice.
         await self.save()
         with anyio.move_on_after(RECEIPT_GRACE):
-            while not self._inbox and self.failure() is None:
+            while not self._inbox and self.failure() is None and not self._exited:
                 await self._woken()
-        if self.gone() and not self._inbox:
+        if (self.gone() or self._exited) and not self._inbox:
             # A prompt for an agent that was dead is refused; one that it died of is never answered.
             with anyio.move_on_after(REFUSAL_WAIT):
                 while self._refused is None:
@@ -412,11 +426,18 @@ class Session:
             return True
         if self.stopping_since is None:
             await self.stop()
-        since = self.stopping_since or anyio.current_time()
-        with anyio.move_on_after(max(0.0, since + STOP_GRACE - anyio.current_time())):
-            while not self.over and not self.gone():
-                await self._woken()
+        await self.stopped()
         return self.over or self.gone()
+
+    async def stopped(self) -> None:
+        """Wait until the agent has ended the turn as it was told to, or has had the time for it."""
+        while self.stops() and (left := (self.stopping_since or 0) + STOP_GRACE - anyio.current_time()) > 0:
+            with anyio.move_on_after(left):
+                await self._woken()
+
+    def stops(self) -> bool:
+        """Whether the agent was told to end the turn, and has not."""
+        return self.stopping_since is not None and not self.over and not self.gone()
 
     async def arrivals(self, limit: float | None) -> list[Arrival]:
         """What has arrived for the turn, at least one thing, or nothing after `limit` seconds or when stopped.
@@ -430,6 +451,10 @@ class Session:
             with anyio.move_on_after(limit):
                 await self._woken()
         return self._inbox.take_all()
+
+    def told_so_far(self) -> tuple[int, Translation | None]:
+        """Up to which event of the stream the turn was told before, be it by an earlier run of the backend."""
+        return self._outside_turns.told_so_far()
 
     def turn_told(self, up_to: int, translation: Translation, rest: Sequence[Arrival]) -> None:
         """A turn was told up to this event of the stream; what arrived behind it belongs to no turn."""
@@ -464,12 +489,9 @@ class Session:
             for mark in self.state.prompts.values():
                 mark.settled = True
             self.notify()
-            await self.save()
+            await self.save_patiently()
 
     async def end(self) -> None:
         """End the agent process with what it has started."""
         self.close()
-        await self.connection.close()
-        # An agent need not end when its input does.
-        if self.state.agent_pid:
-            await anyio.to_thread.run_sync(processes.end_tree, self.state.agent_pid, self.state.agent_started)
+        await self.connection.end(self.state.agent_pid, self.state.agent_started)

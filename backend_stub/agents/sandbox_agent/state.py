@@ -14,7 +14,9 @@ from backend_stub.agents.sandbox_agent.messages import Message, message_of
 from backend_stub.agents.sandbox_agent.offer import Offer
 from backend_stub.agents.sandbox_agent.updates import Translation
 from backend_stub.domain.agent import OptionValue
+from backend_stub.domain.options import with_value
 from foundry_tui.contract.codec import decode
+from foundry_tui.contract.records import SessionOption
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +143,16 @@ class StoredSession(Struct, kw_only=True):
         self.next_id += 1
         return number
 
+    def want(self, option_id: str, value: OptionValue) -> None:
+        """The next process of the agent is to have the option set to this value."""
+        self.wanted[option_id] = value
+        self.offer.options = with_value(self.offer.options, option_id, value)
+
+    def take_notices(self) -> list[tuple[str, str]]:
+        """What is to be said at the next turn's beginning, which counts as said, by the keys of the notices."""
+        notices, self.notices = self.notices, []
+        return [(f"{self.session_id}:notice-{self.openings}-{number}", text) for number, text in enumerate(notices)]
+
     def take_asking(self) -> list[tuple[int, Message]]:
         """The open requests, which count as open no longer, by the numbers of their events."""
         asking, self.asking = self.asking, {}
@@ -194,6 +206,15 @@ class StateFolder:
     def save_session(self, session_id: str, document: bytes) -> None:
         """Keep a `StoredSession`, given as JSON: the state itself may change while a thread writes it."""
         self._save(f"session-{session_id}.json", document)
+
+    def set_option(self, session_id: str, option_id: str, value: OptionValue) -> tuple[SessionOption, ...] | None:
+        """Keep an option's value for the next process of the agent; all options after it, None for no such session."""
+        state = self.load_session(session_id)
+        if state is None:
+            return None
+        state.want(option_id, value)
+        self.save_session(session_id, msgspec.json.encode(state))
+        return state.offer.options
 
     def forget_session(self, session_id: str) -> None:
         (self.folder / f"session-{session_id}.json").unlink(missing_ok=True)

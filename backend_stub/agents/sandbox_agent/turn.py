@@ -20,7 +20,7 @@ from backend_stub.agents.sandbox_agent.questions import question_of, unasked
 from backend_stub.agents.sandbox_agent.session import STOP_GRACE, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
 from backend_stub.domain.agent import Turn
-from backend_stub.domain.errors import AgentError
+from backend_stub.domain.errors import AgentError, first_of
 from backend_stub.domain.rulings import Action
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.questions import Question
@@ -70,13 +70,11 @@ class Telling:
         self._session = session
         self._turn = turn
         self._log = log
-        kept = session.state.translation
+        self._told, kept = session.told_so_far()
         self._translation = (
             kept if kept is not None and kept.prompt_id == prompt_id else Translation(prompt_id=prompt_id, cwd=cwd)
         )
-        self._told = session.state.seen
         self._held: tuple[float, int, bytes] | None = None
-        self._failure: AgentError | None = None
         self._arrived: deque[Arrival] = deque()
         self._doubt: tuple[Unreadable, float] | None = None
         self._unheard = 0
@@ -85,25 +83,28 @@ class Telling:
         self._over: dict[str, anyio.Event] = {}
 
     async def run(self) -> None:
-        """Tell until the turn ends. Raises `AgentError` when it fails, `UnstoppableError` when it cannot be stopped."""
+        """Tell until the turn ends. Raises `AgentError` when it fails, `UnstoppableError` when it cannot be stopped.
+
+        After any other error another `Telling` of the same turn goes on where this one stopped.
+        """
         self._session.following = True
+        failure: Exception | None = None
         try:
             async with anyio.create_task_group() as asks:
                 for number, text in list(self._session.state.asking.items()):
                     await self._question(number, message_of(text), asks)
-                try:
-                    while not await self._tell(asks):
-                        await self._checkpoint()
-                        self._arrived.extend(await self._session.arrivals(self._patience()))
-                        await self._check_doubt()
-                except AgentError as error:
-                    # Raised outside of the group, which would wrap it.
-                    self._failure = error
+                while not await self._tell(asks):
+                    await self._checkpoint()
+                    self._arrived.extend(await self._session.arrivals(self._patience()))
+                    await self._check_doubt()
                 asks.cancel_scope.cancel()
+        except ExceptionGroup as group:
+            # It is raised as what it is, and with what it came of.
+            failure = first_of(group)
         finally:
             self._session.turn_told(self._told, self._translation, self._arrived)
-        if self._failure is not None:
-            raise self._failure
+        if failure is not None:
+            raise failure
 
     def _patience(self) -> float | None:
         """How long to wait for what arrives next; None for as long as it takes."""
