@@ -80,8 +80,8 @@ def answer_to(
         return AnswerPermission(action=action)
     content = _content(question, settings)
     wrong = wrong_values(question.fields, content)
-    if wrong:
-        words = " ".join(f"{name}: {why}" for name, why in wrong.items())
+    if wrong or (question.fields and not content and not settings):
+        words = " ".join(f"{name}: {why}" for name, why in wrong.items()) or "nothing is filled in"
         fields = "; ".join(
             f"{field_name(field, named=True)}: {field_needs(field, named=True)}" for field in question.fields
         )

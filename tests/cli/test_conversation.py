@@ -4,9 +4,16 @@ import json
 import signal
 import subprocess
 import time
+from typing import cast
 
 import pytest
 
+from foundry_tui.cli.follow.conversation import _Follower
+from foundry_tui.cli.follow.stream import Event
+from foundry_tui.client.blocking import BlockingClient
+from foundry_tui.contract.codec import encode
+from foundry_tui.contract.events import EventName, Topic, TopicKind
+from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 from tests.cli.command_line import Cli
 from tests.world import FOUNDRY, Json
 
@@ -215,3 +222,53 @@ def test_a_reader_that_went_away_is_silence(shared: Cli) -> None:
 def test_what_is_not_there_is_said(shared: Cli, words: tuple[str, ...]) -> None:
     command, *rest = words
     assert shared(command, "0000", *rest, code=3)
+
+
+def test_a_transcript_says_what_was_answered_and_which_turns_failed_or_were_stopped(shared: Cli) -> None:
+    options = [{"option_id": "no", "name": "Never", "kind": "reject_once"}]
+    asks = {"match": "asking", "turn": {"steps": [{"permission": "make all", "text": "make all", "options": options}]}}
+    shared.set_script({"tasks": [asks, {"match": "unlucky", "turn": {"fail": "out of luck"}}]})
+    asking = shared.create("asking for it", wait="running")["task_id"]
+    shared("watch", asking, "--for", "idle", "--timeout", "30s", code=7)
+    assert shared("transcript", asking, code=0).rows[1][2:] == ["permission", "make all (waiting for your answer)"]
+    shared("answer", asking, "deny", code=0)
+    shared("watch", asking, "--for", "idle", "--timeout", "30s", code=0)
+    assert shared("transcript", asking, code=0).rows[1][2:] == ["permission", "make all (Never)"]
+    unlucky = shared.create("unlucky", wait="error")["task_id"]
+    [row] = shared("transcript", unlucky, code=0).rows
+    assert row[2:] == ["prompt", "unlucky", "failed: out of luck"]
+
+
+@pytest.mark.slow
+def test_who_follows_is_told_that_a_turn_was_stopped(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "endless", "turn": {"hang": "before"}}]})
+    endless = shared.create("endless and followed", wait="running")["task_id"]
+    with shared.popen("transcript", endless, "-f") as follower:
+        assert follower.stdout is not None
+        assert "endless and followed" in follower.stdout.readline()
+        shared("stop", endless, code=0)
+        shared("archive", endless, "--force", code=0)
+        assert follower.communicate(timeout=30)[1] == "foundry: the turn was stopped\n"
+
+
+def test_a_tool_call_that_others_come_behind_is_printed_again_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    follower = _Follower(cast("BlockingClient", None), as_json=False)
+
+    def tell(index: int, kind: TranscriptKind, body: str | dict[str, str], revision: int = 1) -> None:
+        item = TranscriptItem(
+            item_id=f"i{index}", session_id="s", index=index, kind=kind, body=body, at=0, revision=revision
+        )
+        follower.take(Event(Topic(TopicKind.SESSION, "s"), EventName.TRANSCRIPT, "", encode(item)))
+
+    tool = {"title": "make", "status": "in_progress"}
+    tell(0, TranscriptKind.TOOL_CALL, tool)
+    tell(1, TranscriptKind.PROMPT, "go on")
+    tell(0, TranscriptKind.TOOL_CALL, tool | {"content": "half"}, 2)
+    for _ in range(2):
+        tell(0, TranscriptKind.TOOL_CALL, tool | {"status": "completed", "content": "done"}, 3)
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [(row[0], row[3]) for row in rows] == [
+        ("0", "make (in_progress)"),
+        ("1", "go on"),
+        ("0", "make (completed) done"),
+    ]

@@ -105,6 +105,7 @@ def test_a_form_and_a_page_are_shown_and_answered(shared: Cli) -> None:
     }
     rows = [row[1] for row in shared("show", task_id, code=0).rows if row[0].startswith("question.")]
     assert rows == [
+        "title Which release?",
         "field Version (version) *: text, at least 3 characters",
         "field level: one of: low, high; default low",
         "field where: any of: eu (EU), us (US)",
@@ -159,3 +160,15 @@ def test_show_cuts_nothing_on_a_terminal(shared: Cli) -> None:
         drawn = " ".join(shown.drawn.split())
         assert " ".join(why.split()) in drawn and " ".join(said.split()) in drawn
         assert shown.wait() == 0
+
+
+def test_a_form_is_not_sent_with_nothing_filled_in(shared: Cli) -> None:
+    fields = [{"name": "colour", "type": "string"}, {"name": "size", "type": "string"}]
+    shared.set_script({"tasks": [{"match": "all optional", "turn": {"steps": [{"form": "Which?", "fields": fields}]}}]})
+    task_id = shared.create("all optional", wait="running")["task_id"]
+    shared("watch", task_id, "--for", "idle", "--timeout", "30s", code=WAITING)
+    assert ["title Which?"] in [row[1:] for row in shared("show", task_id, code=0).rows if "question" in row[0]]
+    refused = shared("answer", task_id, "allow", code=1).err
+    assert "nothing is filled in" in refused and "colour: text" in refused
+    shared("answer", task_id, "--set", "colour=", code=0)
+    shared("watch", task_id, "--for", "idle", "--timeout", "30s", code=0)

@@ -12,6 +12,7 @@ import pytest
 from msgspec import Raw
 
 from backend_stub.agents.sandbox_agent.offer import Offer
+from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.domain.agent import (
     AcceptsChanged,
     CommandsChanged,
@@ -187,6 +188,7 @@ async def test_an_option_that_is_set_as_the_turn_of_a_lost_agent_ends_is_kept(wo
         session_id = task.sessions[0].session_id
         told, said = Told(), prompt(task, "say working\npause")
         await provider.agents.deliver(world.call(task), said, told)
+        assert isinstance(provider.agents, SandboxAgentRuntime)
         session = provider.agents._sessions[session_id]
         os.kill(world.agent_pids()[0], signal.SIGKILL)
         with anyio.fail_after(LIMIT):

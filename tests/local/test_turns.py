@@ -776,6 +776,7 @@ async def test_a_full_disk_behind_a_turn_ends_no_stream(
         monkeypatch.setattr(Session, "end_turn", end_turn_well)
         await turn(provider, world, task, f"late {gate} say late\nsay one")
         if late:
+            assert isinstance(provider.agents, SandboxAgentRuntime)
             [session] = provider.agents._sessions.values()
             session.state.prompts["p1"].settled = True
             await anyio.to_thread.run_sync(open_gate, gate)

@@ -181,8 +181,10 @@ def on_session(
 def transcript(context: Context, task: str, last: bool, follow: bool, session: str | None, as_json: bool) -> None:
     """Show what was said and done in a task's session, oldest first.
 
-    In a pipe one item a line, tab-separated: index, time, kind, text. --json is the session whole; with -f one item a
-    line, with --last the one item. With -f each item comes once it is complete.
+    In a pipe one item a line, tab-separated: index, time, kind, text, and of a prompt whose turn failed or was stopped
+    that. --json is the session whole; with -f one item a line, with --last the one item. With -f each item comes once
+    it is complete; a tool call behind which others come already stands there as it is then, and again at its end. That
+    a turn fails meanwhile is said on standard error.
 
     \b
     Examples:
@@ -213,8 +215,10 @@ def transcript(context: Context, task: str, last: bool, follow: bool, session: s
         say_json(found)
     else:
         prompts = {each.prompt_id: each for each in found.prompts}
+        asked = {each.permission_id: each for each in detail.permissions}
         for item in found.transcript:
-            say_item(item, prompts.get(item.item_id))
+            stands_for = item.body.get("permission_id", "") if isinstance(item.body, dict) else ""
+            say_item(item, prompts.get(item.item_id), asked.get(stands_for))
 
 
 def session_to_read(task: TaskDetail, given: str) -> str:

@@ -41,7 +41,7 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import TasksSnapshot
 from foundry_tui.contract.status import ENDED, TaskStatus
-from foundry_tui.view.questions import answers_of, lines_of
+from foundry_tui.view.questions import answers_of, heading_of, lines_of
 from foundry_tui.view.starts import start_words
 from foundry_tui.view.way_home import operation_line, outcome_line, pull_request_line, work_line
 
@@ -327,9 +327,9 @@ def _facts(task: TaskDetail, silent: Mapping[str, int]) -> list[tuple[object, ..
         rows.append(("error", f"{task.error.kind}: {task.error.message}"))
     rows += [(f"permission.{ask.permission_id}", f"{ask.state} {ask.title}{_options(ask)}") for ask in task.permissions]
     for number, question in enumerate(open_questions(task)):
-        rows += [
-            (f"question.{question.permission_id}", f"{line} {text}") for line, text in lines_of(question, named=True)
-        ]
+        name = f"question.{question.permission_id}"
+        rows.append((name, f"title {heading_of(question)}"))
+        rows += [(name, f"{line} {text}") for line, text in lines_of(question, named=True)]
         commands = answering(task.task_id, question, first=not number)
         rows += [
             (f"answer.{question.permission_id}", command, option.kind, option.name)

@@ -13,7 +13,8 @@ from foundry_tui.client.blocking import BlockingClient, segment
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
-from foundry_tui.contract.records import Prompt, SessionDetail, SessionState, SessionStatus
+from foundry_tui.contract.questions import Permission
+from foundry_tui.contract.records import ErrorKind, Prompt, SessionDetail, SessionState, SessionStatus
 from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptItem, TranscriptKind
 
 _COLOURS = {TranscriptKind.PROMPT: "cyan", TranscriptKind.PERMISSION: "yellow", TranscriptKind.NOTICE: "yellow"}
@@ -21,14 +22,19 @@ _GROWING = frozenset({TranscriptKind.MESSAGE, TranscriptKind.THOUGHT, Transcript
 _ENDED = ("completed", "failed")
 
 
-def say_item(item: TranscriptItem, prompt: Prompt | None = None) -> None:
-    """One item, of a prompt with what went with it: as paragraphs on a terminal, as one line in a pipe."""
-    text = with_attachments(words_of(item), prompt)
+def say_item(item: TranscriptItem, prompt: Prompt | None = None, asked: Permission | None = None) -> None:
+    """One item: as paragraphs on a terminal, as one line in a pipe.
+
+    A prompt has what went with it, and says if its turn failed or was stopped; of what was `asked` the answer is told.
+    """
+    text = with_attachments(words_of(item, asked), prompt)
+    failed = what_failed(prompt) if prompt is not None else ""
     if not is_terminal():
-        say_row((item.index, iso_time(item.at), item.kind, text))
+        say_row((item.index, iso_time(item.at), item.kind, text, *([failed] if failed else [])))
         return
     heading = f"{clock_time(item.at)[11:]} {str(item.kind).replace('_', ' ')}"
-    say(paint(heading, _COLOURS.get(item.kind, "dim")))
+    note = paint(f" · {printable(failed)}", "red") if failed else ""
+    say(f"{paint(heading, _COLOURS.get(item.kind, 'dim'))}{note}")
     say(printable(text.expandtabs(4), lines=True))
     say()
 
@@ -42,10 +48,17 @@ def with_attachments(text: str, prompt: Prompt | None) -> str:
     return f"{text}\n{attached_text(prompt.attachments)}"
 
 
-def words_of(item: TranscriptItem) -> str:
-    """What the item says, as text."""
-    from foundry_tui.view.questions import action_word, form_lines
-    from foundry_tui.view.transcript import body_of
+def what_failed(prompt: Prompt) -> str:
+    """That the turn of this prompt has failed, and why, or was stopped; else nothing."""
+    if prompt.error is None:
+        return ""
+    return "was stopped" if prompt.error.kind is ErrorKind.CANCELLED else f"failed: {prompt.error.message}"
+
+
+def words_of(item: TranscriptItem, asked: Permission | None = None) -> str:
+    """What the item says, as text; `asked` is the question that stands there, as far as it is known."""
+    from foundry_tui.view.questions import form_lines, heading_of, text_of
+    from foundry_tui.view.transcript import body_of, entry_of
 
     body = body_of(item)
     if isinstance(body, ToolCallBody):
@@ -54,9 +67,10 @@ def words_of(item: TranscriptItem) -> str:
     if isinstance(body, PlanBody):
         return "\n".join(f"{entry.content} ({entry.status})" for entry in body.entries)
     if isinstance(body, PermissionBody):
-        done = f" ({action_word(body.kind, body.answer)})" if body.answer else ""
-        parts = [part for part in (body.text, body.url, body.answered_by) if part]
-        return "\n".join([f"{body.title}{done}", *parts, *(line for _, line in form_lines(body, named=True))])
+        note = entry_of(item, {}, {} if asked is None else {body.permission_id: asked}).note
+        parts = [part for part in (text_of(body), body.url) if part]
+        first = f"{heading_of(body)} ({note})" if note else heading_of(body)
+        return "\n".join([first, *parts, *(line for _, line in form_lines(body, named=True))])
     return body
 
 
@@ -96,6 +110,9 @@ class _Follower:
         self._items: dict[int, TranscriptItem] = {}
         self._prompts: dict[str, Prompt] = {}
         self._next = 0
+        self._begun: dict[int, int] = {}
+        """Revisions, by index, of the tool calls that were printed before they had ended."""
+        self._failed: list[str] = []
         self._works = True
         self._rng = random.Random()
         self.over = False
@@ -113,6 +130,9 @@ class _Follower:
         elif event.name is EventName.TRANSCRIPT:
             self._keep(codec.decode(event.data, TranscriptItem))
         self._print()
+        for words in self._failed:
+            tell(f"foundry: {printable(words)}")
+        self._failed.clear()
 
     def _read(self, session_id: str) -> SessionDetail:
         """The session whole, asked for until the backend answers. Raises `ProblemError`."""
@@ -134,6 +154,10 @@ class _Follower:
 
     def _stand(self, session: SessionState) -> None:
         self._works = session.status is SessionStatus.RUNNING
+        for prompt in session.prompts:
+            before = self._prompts.get(prompt.prompt_id)
+            if before is not None and before.error is None and prompt.error is not None:
+                self._failed.append(f"the turn {what_failed(prompt)}")
         self._prompts = {prompt.prompt_id: prompt for prompt in session.prompts}
         self.over = session.status is SessionStatus.CLOSED
 
@@ -141,19 +165,32 @@ class _Follower:
         held = self._items.get(item.index)
         if item.index >= self._next and (held is None or held.revision < item.revision):
             self._items[item.index] = item
+        elif self._begun.get(item.index, item.revision) < item.revision and _has_ended(item):
+            del self._begun[item.index]
+            self._say(item)
 
     def _print(self) -> None:
         while (item := self._items.get(self._next)) is not None and self._is_complete(item):
             del self._items[self._next]
             self._next += 1
-            if self._as_json:
-                say_json(item, pretty=False)
-            else:
-                say_item(item, self._prompts.get(item.item_id))
+            if not _has_ended(item):
+                self._begun[item.index] = item.revision
+            self._say(item)
+
+    def _say(self, item: TranscriptItem) -> None:
+        if self._as_json:
+            say_json(item, pretty=False)
+        else:
+            say_item(item, self._prompts.get(item.item_id))
 
     def _is_complete(self, item: TranscriptItem) -> bool:
         if not self._works or item.index + 1 in self._items:
             return True
-        if isinstance(item.body, dict) and item.kind is TranscriptKind.TOOL_CALL:
-            return item.body.get("status") in _ENDED
-        return item.kind not in _GROWING
+        return _has_ended(item) and item.kind not in _GROWING
+
+
+def _has_ended(item: TranscriptItem) -> bool:
+    """Whether it is no tool call that is still at work."""
+    if item.kind is TranscriptKind.TOOL_CALL and isinstance(item.body, dict):
+        return item.body.get("status") in _ENDED
+    return True
