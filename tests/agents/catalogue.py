@@ -21,6 +21,7 @@ class Agent(NamedTuple):
     `tells_usage`: it tells how much of its context is used. `login` is the command with which a person logs in.
     `configured` is the command that makes it an agent where sandbox-agent does not know it. `minutes`: it names the
     file of a conversation by the minute, and writes over one that it loads in the minute in which it began it.
+    `init_asks`: its command `/init` asks its model, else it is done at once.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Agent(NamedTuple):
     configured: tuple[str, ...] = ()
     minutes: bool = False
     tells_usage: bool = True
+    init_asks: bool = True
 
 
 def _codex_files(url: str) -> Files:
@@ -138,6 +140,7 @@ AGENTS: Mapping[str, Agent] = {
             read=lambda path: Call("read_file", {"file_path": str(path)}),
             other="gemini-3-flash-preview",
             tells_usage=False,
+            init_asks=False,
             run=lambda command: Call("run_shell_command", {"command": command, "description": "Runs a command"}),
             login="foundry agent login gemini",
             minutes=True,

@@ -346,3 +346,36 @@ def test_a_command_of_its_own_is_run(world: AgentTask, tell: Tell) -> None:
     tell(f"{world.agent.name}, /{name}: {world.answers()[-1][:100]!r}; usage {session['usage']}")
     assert task["status"] == "idle", task.get("error")
     world.follow_up()
+
+
+def test_a_command_of_its_own_goes_on_over_a_killed_backend(world: AgentTask) -> None:
+    world.model.does(Say("Hello from the model."))
+    world.begin("say hello")
+    world.ended()
+    names = [command["name"] for command in world.session(lambda session: bool(session["commands"]))["commands"]]
+    assert "init" in names
+    world.model.does(Hang("It is made."))
+    world.say("/init")
+    if world.agent.init_asks:
+        world.end_over_a_kill()
+        assert [said.endswith("It is made.") for said in world.answers()].count(True) == 1
+    else:
+        world.backend.kill()
+        world.backend.start()
+        task = world.ended()
+        assert task["status"] == "idle", task.get("error")
+        assert sum("has been created" in said for said in world.answers()) == 1
+    assert world.answers("prompt").count("/init") == 1
+    world.follow_up()
+
+
+def test_an_image_is_seen_once_over_a_killed_backend(world: AgentTask) -> None:
+    image = {"kind": "image", "mime": "image/png", "data": A_PIXEL, "name": "pixel.png"}
+    world.model.does(Hang("It is one pixel."))
+    world.begin("look at this", attachments=[image])
+    world.end_over_a_kill()
+    assert [said.endswith("It is one pixel.") for said in world.answers()].count(True) == 1
+    takes_images = world.session(lambda session: True)["accepts"]["image"]
+    world.follow_up()
+    asked = next(request for request in reversed(world.model.received) if "are you there?" in request)
+    assert asked.count(A_PIXEL) == takes_images, "the conversation has it as often as it was sent"

@@ -193,6 +193,22 @@ def test_a_failed_turn_says_why_and_is_sent_again_or_followed_by_another(
     assert texts(backend, is_idle(backend, task_id, 2))[-1] == "just works"
 
 
+def test_who_waits_for_an_answer_is_told_that_the_turn_ended_as_something_was_denied(
+    backend: BackendProcess, world: LocalWorld
+) -> None:
+    backend.stop()
+    backend.environ["FOUNDRY_RULES"] = json.dumps([{"deny": "make *"}])
+    backend.start()
+    task_id = create(backend, world, "say hello")
+    is_idle(backend, task_id)
+    call = {"toolCallId": "t", "title": "make all", "kind": "execute", "rawInput": {"command": "make all"}}
+    ask = {"toolCall": call, "options": [{"optionId": "no", "kind": "reject_once"}]}
+    words = f"say I try\nrequest-in-silence {json.dumps(ask)}"
+    waited = backend.foundry("prompt", task_id, words, "--wait", code=0)
+    assert waited.out == "I try \n"
+    assert "ended its turn as this was denied: make all" in waited.err
+
+
 def test_a_login_that_is_wanted_ends_the_stage_at_once(backend: BackendProcess, world: LocalWorld) -> None:
     backend.kill()
     backend.environ |= {"ACP_AGENT_LOGIN": str(world.folder / "door"), "FOUNDRY_STAGE_ATTEMPTS": "3"}

@@ -63,8 +63,9 @@ def prompt(
 ) -> None:
     """Say something to a task's agent. It is kept at once, and delivered when the agent is ready for it.
 
-    Prints the prompt's id; with --wait what the agent said last in answer to it, in --json the prompt with `answer`. It
-    is exit 4 when the turn or the task fails, 5 when --timeout is over, 7 when only a person can go on.
+    Prints the prompt's id; with --wait what the agent said last in answer to it, in --json the prompt with `answer`,
+    and on standard error what is to be known of the turn, such as that it ended as something was denied. It is exit 4
+    when the turn or the task fails, 5 when --timeout is over, 7 when only a person can go on.
 
     \b
     Examples:
@@ -112,6 +113,8 @@ def _say_turn(turn: Turn, task_id: str, *, as_json: bool) -> None:
         say_json({**msgspec.to_builtins(turn.prompt), "answer": turn.answer, **asked})
     elif turn.answer is not None:
         say(printable(turn.answer, lines=True) if is_terminal() else turn.answer)
+    for notice in turn.notices:
+        tell(f"foundry: {printable(notice)}")
     error = turn.prompt.error
     if turn.code == problems.TIMED_OUT:
         tell("foundry: it was not answered in time; the task goes on")

@@ -17,12 +17,13 @@ from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 
 class Turn(NamedTuple):
-    """How the waiting ended: exit code, the prompt and the task as last told, and what the agent said last in it."""
+    """How the waiting ended: exit code, the prompt and the task as last told, what the agent said last, the notices."""
 
     code: int
     prompt: Prompt
     task: TaskDetail | None
     answer: str | None = None
+    notices: tuple[str, ...] = ()
 
 
 def await_answer(
@@ -54,7 +55,8 @@ def await_answer(
                     prompt = _prompt_of(got, prompt)
                     code = _code(prompt, task, through_questions=through_questions)
                     if code is not None:
-                        return Turn(code, prompt, task, _answer(client, prompt) if code == problems.DONE else None)
+                        said = _said(client, prompt) if code == problems.DONE else (None, ())
+                        return Turn(code, prompt, task, *said)
                     was_held, held = held, _is_held(prompt, task)
                     if held and not was_held:
                         tell("the turn was stopped, and this prompt is held back until somebody says more")
@@ -102,13 +104,14 @@ def _code(prompt: Prompt, task: TaskDetail | None, *, through_questions: bool) -
     return outcomes.get(prompt.state, problems.FAILED)
 
 
-def _answer(client: BlockingClient, prompt: Prompt) -> str | None:
-    """What the agent said last in answer to this prompt."""
+def _said(client: BlockingClient, prompt: Prompt) -> tuple[str | None, tuple[str, ...]]:
+    """What the agent said last in answer to this prompt, and the notices of that turn."""
     from foundry_tui.view.transcript import prompts_by_item
 
     session = client.call("GET", f"/v1/sessions/{segment(prompt.session_id)}", SessionDetail)
     placed, _ = prompts_by_item(session.transcript, session.prompts)
     said: TranscriptItem | None = None
+    notices: list[str] = []
     inside = False
     for item in session.transcript:
         if item.kind is TranscriptKind.PROMPT:
@@ -116,4 +119,6 @@ def _answer(client: BlockingClient, prompt: Prompt) -> str | None:
             inside = at is not None and at.prompt_id == prompt.prompt_id
         elif inside and item.kind is TranscriptKind.MESSAGE:
             said = item
-    return None if said is None else str(said.body)
+        elif inside and item.kind is TranscriptKind.NOTICE:
+            notices.append(str(item.body))
+    return None if said is None else str(said.body), tuple(notices)
