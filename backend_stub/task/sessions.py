@@ -445,6 +445,9 @@ class Sessions:
                 return self._next_attempt_at(attempts)
             error = task_error(failure, "handing the prompt over", timeout, self._services.runtime.now())
             error = replace(error, kind=ErrorKind.AGENT)
+            if not isinstance(failure, CallError):
+                # The agent may be at work: it knows nothing of a defect of ours, or of time that is up.
+                self._to_stop.add(prompt.session_id)
             made = await self._checkpoints.after(actor, call, (prompt.prompt_id,))
             await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error, made=made)))
             self._work.look_soon(actor.task_id)

@@ -351,6 +351,23 @@ async def test_the_agent_is_told_to_stop_also_in_a_task_that_failed(place: InPro
         assert provider.agents.did == [("closed", two)]
 
 
+async def test_an_agent_whose_turn_fails_of_a_defect_of_ours_is_told_to_stop(place: InProcess) -> None:
+    provider = odd(place)
+
+    async def fail(prompt: Prompt) -> None:
+        await divide()
+
+    provider.agents.following = fail
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        failed = await until(backend, task_id, has_status(TaskStatus.ERROR))
+        assert failed.error is not None
+        assert "ZeroDivisionError" in failed.error.message
+        with anyio.fail_after(20):
+            await provider.agents.told_to_stop.wait()
+        assert provider.agents.stopped == [failed.sessions[0].session_id]
+
+
 async def test_an_agent_that_was_not_told_of_a_stop_before_a_restart_is_told_then(place: InProcess) -> None:
     provider = odd(place)
     works, being_told = anyio.Event(), anyio.Event()

@@ -193,7 +193,7 @@ async def test_an_option_that_is_set_as_the_turn_of_a_lost_agent_ends_is_kept(wo
         os.kill(world.agent_pids()[0], signal.SIGKILL)
         with anyio.fail_after(LIMIT):
             while not session.gone():
-                await session._woken()
+                await session.woken()
         set_to = await provider.agents.set_option(world.call(task), session_id, "model", "max")
         assert values(set_to)["model"] == "max"
         with pytest.raises(AgentError, match="the agent pi ended"):

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from backend_stub.agents.sandbox_agent.connection import AgentConnection
 from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.agents.sandbox_agent.state import StateFolder
@@ -687,7 +688,7 @@ async def test_late_words_are_kept_though_the_prompt_that_waits_for_them_is_with
         session = provider.agents._sessions[task.sessions[0].session_id]
         with anyio.fail_after(LIMIT):
             while not session._inbox:
-                await session._woken()
+                await session.woken()
         with anyio.move_on_after(0.2):
             await provider.agents.deliver(world.call(task), prompt(task, "say more", "p2"), Told())
         kept.set()
@@ -787,3 +788,27 @@ async def test_a_full_disk_behind_a_turn_ends_no_stream(
         assert (await turn(provider, world, task, "say two", "p2")).text == "two"
         assert loss.heard == []
         assert len(world.agent_saw("start")) == 1
+
+
+async def test_an_answer_that_does_not_reach_the_agent_fails_the_turn(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def respond(connection: AgentConnection, request_id: str, result: Any) -> None:
+        raise AgentError("the connection to sandbox-agent broke")
+
+    monkeypatch.setattr("backend_stub.agents.sandbox_agent.turn.LOSS_WAIT", 0.1)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        told, said = Told(), prompt(task, "ask execute Run make?")
+        await provider.agents.deliver(world.call(task), said, told)
+        monkeypatch.setattr(AgentConnection, "respond", respond)
+
+        async def answer() -> None:
+            await told.until(lambda: told.questions)
+            told.answer(next(iter(told.questions)), "yes")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(answer)
+            with pytest.raises(AgentError, match="an answer did not reach pi: the connection to sandbox-agent broke"):
+                await provider.agents.follow(world.call(task), said, told)
+        assert len(world.agent_saw("session/cancel")) == 1

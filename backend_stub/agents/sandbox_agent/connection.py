@@ -201,7 +201,8 @@ class AgentConnection:
                 extensions={"trace": trace} if trace else None,
             )
         except httpx.TimeoutException as error:
-            raise AgentError(f"the agent did not answer {body.get('method', '')} within {limit:.0f} s") from error
+            about = body.get("method") or "what it was answered"
+            raise AgentError(f"the agent did not answer {about} within {limit:.0f} s") from error
         except httpx.HTTPError as error:
             raise AgentError(f"the connection to sandbox-agent broke: {error or type(error).__name__}") from error
         if answer.status_code >= 400:

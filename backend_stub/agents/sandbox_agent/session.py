@@ -73,7 +73,7 @@ class Session:
         self._group = group
         self._owner = owner
         self._inbox, self._saving = Inbox(), anyio.Lock()
-        self._woken, self.notify = self._inbox.woken, self._inbox.notify
+        self.woken, self.notify = self._inbox.woken, self._inbox.notify
         self._outside_turns = OutsideTurns(state, self, self._inbox)
         self.offering = Offering(self)
         self._scope, self._sending = anyio.CancelScope(), anyio.CancelScope()
@@ -275,7 +275,7 @@ class Session:
     async def at_work(self) -> None:
         """See `Heard`."""
         while self.active is None and not self._opening.under_way:
-            await self._woken()
+            await self.woken()
 
     async def unheard(self) -> None:
         """See `Heard`."""
@@ -334,7 +334,7 @@ class Session:
         if mark is not None and mark.phase == SENDING:
             while not self._inbox and not self.gone() and self._sign_due > anyio.current_time():
                 with anyio.move_on_after(self._sign_due - anyio.current_time()):
-                    await self._woken()
+                    await self.woken()
             if self._inbox:
                 mark.phase = SENT
                 await self.save()
@@ -373,12 +373,12 @@ class Session:
         await self.save()
         with anyio.move_on_after(RECEIPT_GRACE):
             while not self._inbox and self.failure() is None and not self._exited:
-                await self._woken()
+                await self.woken()
         if (self.gone() or self._exited) and not self._inbox:
             # A prompt for an agent that was dead is refused; one that it died of is never answered.
             with anyio.move_on_after(REFUSAL_WAIT):
                 while self._refused is None:
-                    await self._woken()
+                    await self.woken()
         failure = self.failure()
         if failure is not None and failure is not self.lost and not self._inbox:
             del self.state.prompts[prompt_id]
@@ -433,7 +433,7 @@ class Session:
         """Wait until the agent has ended the turn as it was told to, or has had the time for it."""
         while self.stops() and (left := (self.stopping_since or 0) + STOP_GRACE - anyio.current_time()) > 0:
             with anyio.move_on_after(left):
-                await self._woken()
+                await self.woken()
 
     def stops(self) -> bool:
         """Whether the agent was told to end the turn, and has not."""
@@ -449,7 +449,7 @@ class Session:
             if failure is not None:
                 raise failure
             with anyio.move_on_after(limit):
-                await self._woken()
+                await self.woken()
         return self._inbox.take_all()
 
     def told_so_far(self) -> tuple[int, Translation | None]:

@@ -1,6 +1,5 @@
 """Telling one turn: from a session's arrivals to transcript items and permission requests, until the turn ends."""
 
-import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +33,8 @@ NOISE_DOUBT = 60.0
 """The same after a line that was no JSON at all: mostly it is a word of a program that took our stream for a log."""
 AT_WORK = 10
 """How many times as long a tool may be at work in silence."""
+LOSS_WAIT = 5.0
+"""Seconds in which the stream says that an agent is lost which could not be given an answer."""
 MOST_QUESTIONS = 100
 """Questions of one turn that are open at once; an agent that asks more of them in one breath is not heard."""
 QUESTIONS_LIMIT = 4 * 1024 * 1024
@@ -298,9 +299,17 @@ class Telling:
         if number in answered:
             return
         answered.append(number)
-        with contextlib.suppress(AgentError):
-            # An agent that cannot be told is lost, which its stream says.
+        try:
             await self._session.connection.respond(message.request_id, answer)
+        except AgentError as error:
+            # An agent that cannot be told is lost mostly, and its stream says why. Another one would wait for ever.
+            with anyio.move_on_after(LOSS_WAIT):
+                while not self._session.gone():
+                    await self._session.woken()
+            if not self._session.gone():
+                await self._session.cancel()
+                agent = self._session.state.agent
+                raise AgentError(f"an answer did not reach {agent}: {error.message}; send the prompt again") from error
         await self._session.save()
 
     # What survives a restart
