@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -13,6 +14,7 @@ from foundry_tui.actions.context import DIAGNOSTICS
 from foundry_tui.actions.table import bindings
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.scrolling import Box, ScrollActions, Scrolled
+from foundry_tui.view.cells import plain
 from foundry_tui.view.report import TOPIC_COLUMNS, head_lines, log_lines, topic_row
 from foundry_tui.view.usage import used_by, used_lines
 from foundry_tui.widgets.bars import ActionBar, TopBar
@@ -38,7 +40,7 @@ class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
         app = self.foundry
         yield TopBar(app.store.freshness, app.clock, app.glyphs, lambda: app.loaded, lambda: app.starting)
         yield Static(id="figures")
-        yield DataTable[str](id="topics", cursor_type="none", zebra_stripes=False, show_cursor=False)
+        yield DataTable[Text](id="topics", cursor_type="none", zebra_stripes=False, show_cursor=False)
         yield Static("Connection log, newest first", id="log-title")
         with VerticalScroll(id="connection-log", can_focus=False):
             yield Static(id="log-lines", markup=False)
@@ -62,7 +64,9 @@ class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
     def _scroll_topics(self, cells: int) -> None:
         self.query_one("#topics", DataTable).scroll_relative(x=cells, animate=False)
 
-    def _show_topics(self, rows: Sequence[Sequence[str]]) -> None:
+    def _show_topics(self, topics: Sequence[Sequence[str]]) -> None:
+        # Textual looks for markup in a string, and takes a text as it stands.
+        rows = [[Text(plain(cell)) for cell in row] for row in topics]
         table = self.query_one("#topics", DataTable)
         if [row[0] for row in rows] != [table.get_row_at(number)[0] for number in range(table.row_count)]:
             table.clear()

@@ -143,7 +143,8 @@ class ActionBar(Widget):
         tooltip = None
         if found is not None:
             action, why = found
-            tooltip = action.help if why is None else f"{action.help}\nNot now: {why}."
+            # Textual looks for markup in a string, and takes a content as it stands.
+            tooltip = Content(action.help if why is None else f"{action.help}\nNot now: {harmless(why)}.")
         if tooltip != self.tooltip:
             self.tooltip = tooltip
 

@@ -15,19 +15,23 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.widgets import Input
+from textual.content import Content
+from textual.widgets import DataTable, Input
 
+from foundry_tui.actions.table import ACTIONS
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem
+from foundry_tui.client.statistics import Diagnostics, TopicDiagnostics
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.requests import Diff
+from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.control_filter import CONTROL_FILTER
 from tests.app import task_scenes
-from tests.app.factories import NOW
-from tests.app.harness import stage
+from tests.app.factories import NOW, make_task
+from tests.app.harness import LIVE, make_store, stage
 from tests.app.test_ascii import MORE
 from tests.gallery import SHOTS, Shot
 
@@ -117,6 +121,28 @@ async def test_no_control_of_any_field_reaches_the_terminal(
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         check_nothing_obeyed(on.app)
+
+
+MARKUP = "[/x] [@click=app.quit]quit[/]"
+
+
+async def test_no_id_of_a_topic_is_markup() -> None:
+    topic = TopicDiagnostics(topic=MARKUP[:20], listeners=1, link="open", freshness=LIVE)
+    report = Diagnostics(at=NOW, freshness=LIVE, topics=(topic,), log=(), tasks=0, creations=0, flushes=0)
+    async with stage(make_store([make_task(1)])) as on:
+        on.app.diagnostics = lambda: report
+        await on.press("f12")
+        assert str(on.app.screen.query_one(DataTable).get_row_at(0)[0]) == MARKUP[:20]
+        check_nothing_obeyed(on.app)
+
+
+async def test_no_reason_why_a_key_does_nothing_is_markup() -> None:
+    async with stage(make_store([make_task(1)])) as on:
+        bar = on.app.screen.query_one(ActionBar)
+        bar.show([(ACTIONS[0], "/", MARKUP)])
+        await on.pilot.hover(bar, (2, 0))
+        assert isinstance(bar.tooltip, Content)
+        assert MARKUP in bar.tooltip.plain
 
 
 TEXTS = st.text(st.sampled_from("ab \x1b\x07\x9b\n\t\u202e\u200f日é") | st.characters(), max_size=12)
