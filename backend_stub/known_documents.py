@@ -61,7 +61,8 @@ class KnownDocuments:
             # That used last stands at the end.
             self._known[key] = known
         if newer is None:
-            if known is None or self._runtime.now() - known.computed_at > self._fresh_ms:
+            # What a clock set back has not come to yet may be of any age.
+            if known is None or not 0 <= self._runtime.now() - known.computed_at <= self._fresh_ms:
                 making = self._begin(key, make)
                 # One under way may have missed what has changed since it began.
                 making.again = not self._fresh_ms

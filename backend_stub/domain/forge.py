@@ -8,6 +8,9 @@ from backend_stub.domain.errors import CallError
 from foundry_tui.contract.pull_request import Comment, PullRequest
 from foundry_tui.contract.records import ErrorKind
 
+LONGEST_LIMIT = 3_600
+"""Seconds after which a forge is asked again, whatever it said: none limits for longer, and strange answers may."""
+
 
 class ForgeError(CallError):
     """The forge did not do it; the message says what to do."""

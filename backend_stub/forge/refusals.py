@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from backend_stub.domain.forge import ForgeError, ForgeLimitedError
+from backend_stub.domain.forge import LONGEST_LIMIT, ForgeError, ForgeLimitedError
 from backend_stub.repository.git import without_credentials
 from foundry_tui.contract.codec import decode
 
@@ -21,8 +21,6 @@ _NOTHING_NEW = re.compile(r"No commits between", re.IGNORECASE)
 _NO_BASE = re.compile(r"Base ref must be a branch", re.IGNORECASE)
 _GARBLED = re.compile(r"invalid character|unexpected end of JSON|cannot unmarshal", re.IGNORECASE)
 _RETRY_AFTER = re.compile(r"^retry-after:\s*(\d{1,7})\s*$", re.IGNORECASE | re.MULTILINE)
-LONGEST_LIMIT = 3_600
-"""Seconds after which a forge is asked again, whatever it said: none limits for longer, and strange answers may."""
 _EMPTY_LINE = re.compile(r"\r?\n\r?\n")
 
 

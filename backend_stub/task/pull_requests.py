@@ -6,7 +6,7 @@ from functools import partial
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import CallError, CallTimedOutError, conflict
-from backend_stub.domain.forge import ForgeLimitedError
+from backend_stub.domain.forge import LONGEST_LIMIT, ForgeLimitedError
 from backend_stub.domain.way_home import WayHome
 from backend_stub.task.failures import NO_FAILURES
 from backend_stub.task.services import Services
@@ -40,8 +40,8 @@ class PullRequests:
         """Somebody reads the task. Returns at once."""
         last = self._last.get(task_id)
         at = None if last is None else last + self._waits.get(task_id, SOONEST_MS)
-        limited = self._limited_until or None
-        self._queue.wake(task_id, limited if at is None else max(at, self._limited_until))
+        limited = self._limit_ends()
+        self._queue.wake(task_id, limited or None if at is None else max(at, limited))
 
     def look_soon(self, task_id: str) -> None:
         """Something was done that changes it."""
@@ -74,8 +74,8 @@ class PullRequests:
         if way_home is None or held is None or held.state not in IN_PROGRESS:
             return None
         now = self._services.runtime.now()
-        if now < self._limited_until:
-            return self._limited_until
+        if now < (limited := self._limit_ends()):
+            return limited
         self._last[task_id] = now
         found = await self._ask(way_home, call)
         changed = found is not None and replace(found, at=held.at) != held
@@ -85,6 +85,12 @@ class PullRequests:
             return None
         wait = self._wait(task_id, found, changed=changed)
         return max(now + wait, self._limited_until)
+
+    def _limit_ends(self) -> int:
+        """Until when the forge takes no more requests. A time further away than any is one that a clock set back left
+        behind, and does not count.
+        """
+        return self._limited_until if self._limited_until - self._services.runtime.now() <= LONGEST_LIMIT * 1000 else 0
 
     def _wait(self, task_id: str, found: PullRequest | None, *, changed: bool) -> int:
         """How long to wait now, in milliseconds: longer each time that there was no news."""

@@ -66,3 +66,19 @@ async def test_who_waits_is_told_of_a_failure_and_what_was_known_stays() -> None
         with pytest.raises(ProviderError, match="gone"):
             await known.answer("a", slow.make, 10**15)
         assert await known.answer("a", slow.make, None) == b"1"
+
+
+async def test_what_was_made_before_a_clock_was_set_back_is_made_anew() -> None:
+    now = 10**12
+    async with anyio.create_task_group() as tasks:
+        known, slow = KnownDocuments(Runtime(now=lambda: now), tasks, fresh_ms=2_000), Slow()
+        slow.go.set()
+        assert await known.answer("a", slow.make, 0) == b"1"
+        assert await known.answer("a", slow.make, None) == b"1"
+        await anyio.wait_all_tasks_blocked()
+        assert slow.made == 1, "it is fresh"
+        now -= 24 * 3_600_000
+        await known.answer("a", slow.make, None)
+        await anyio.wait_all_tasks_blocked()
+        assert known.known("a") == b"2"
+        tasks.cancel_scope.cancel()

@@ -5,6 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from backend_stub.dispatch import embedded
 from backend_stub.domain.call import Call
 from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.forge import ForgeLimitedError
@@ -93,6 +94,31 @@ async def test_a_limit_that_says_its_end_is_kept_to(tmp_path: Path, monkeypatch:
 
         await until(backend, task_id, closed)
         assert wall_clock() >= until_ms
+        assert forge.looks == 2
+
+
+async def test_a_limit_does_not_outlast_a_clock_that_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = InProcess(tmp_path)
+    provider = world.provider()
+    # What is due at a time that has not come again is looked at without a wait.
+    monkeypatch.setattr(embedded, "LONGEST_WAIT_MS", 0)
+    monkeypatch.setattr(pull_requests, "SOONEST_MS", 0)
+    async with world.backend(provider, settings()) as backend:
+        forge = Forge(
+            ForgeLimitedError("later", until=world.clock.now() + 600_000), replace(PULL, state=PullRequestState.CLOSED)
+        )
+        monkeypatch.setattr(provider.way_home, "pull_request", forge.pull_request)
+        task_id = await opened(world, backend)
+
+        def closed(task: TaskDetail) -> bool:
+            backend.pull_requests.look(task_id)
+            if forge.looks == 1:
+                world.clock.step = -24 * 3_600_000
+            return task.pull_request is not None and task.pull_request.state is PullRequestState.CLOSED
+
+        await until(backend, task_id, closed)
         assert forge.looks == 2
 
 
