@@ -13,7 +13,7 @@ from backend_stub.domain.errors import ProviderError
 from backend_stub.domain.forge import FailedCheck
 from backend_stub.domain.hand_over import LOG_CHARACTERS, NO_PULL_REQUEST, give_checks, give_comments
 from backend_stub.domain.start import Start
-from backend_stub.domain.way_home import AGENT_REMEMBERS, Done, Progress
+from backend_stub.domain.way_home import Done, Progress, undone
 from foundry_tui.contract.checkpoints import When
 from foundry_tui.contract.operations import HandOver, StartOperation, Undo
 from foundry_tui.contract.pull_request import (
@@ -79,7 +79,7 @@ class DemoWayHome:
 
             await self._world.play(str(kind), call, effect)
         if kind is OperationKind.PULL_REQUEST:
-            opened = self._pull_request(call, draft=bool(operation.request.get("draft")))
+            opened = self._pull_request(call, draft=operation.request.get("draft", _is_draft(call.task)))
             assert opened is not None
             return Done(result={"number": opened.number, "url": opened.url}, pull_request=opened)
         if kind is OperationKind.HAND_OVER:
@@ -118,16 +118,14 @@ class DemoWayHome:
             await self._world.play(str(OperationKind.UNDO), call, effect)
         asked = operation.request.get("checkpoint_id")
         made = self._world.kept(task_id)[-1]
-        before = [each for each in self._world.kept(task_id) if each.checkpoint.when is When.BEFORE]
-        to = asked or (before[-1].checkpoint.checkpoint_id if before else "")
+        target = self._checkpoints.target(task_id, asked)
+        if target is None:
+            raise ProviderError("There is no such checkpoint.", retryable=False)
         files = self._checkpoints.count(call.task) if made.edited is not made.left else 0
-        kept = made.checkpoint.checkpoint_id
-        notice = (
-            f"The files are those of the checkpoint {to} again. What they were is kept as {kept}. {AGENT_REMEMBERS}"
-        )
+        notice = undone(target.checkpoint, await progress.prompt(target.checkpoint.prompt_id))
         result: dict[str, Any] = {
             "checkpoint_id": made.checkpoint.checkpoint_id,
-            "to": to,
+            "to": target.checkpoint.checkpoint_id,
             "files": files,
             "commits": [],
         }
@@ -137,8 +135,7 @@ class DemoWayHome:
         """Nothing in the demo world is ever half-done."""
 
     async def pull_request(self, call: Call) -> PullRequest | None:
-        held = call.task.pull_request
-        return self._pull_request(call, draft=held is not None and held.state is PullRequestState.DRAFT)
+        return self._pull_request(call, draft=_is_draft(call.task))
 
     def start_of(self, call: Call, asked: StartedFrom) -> Start:
         """What the task starts from; a branch as it was asked for."""
@@ -187,6 +184,10 @@ class DemoWayHome:
         if operation.kind in (OperationKind.COMMIT, OperationKind.LAND, OperationKind.UPDATE):
             return {"sha": _digest(operation.operation_id)}
         return {}
+
+
+def _is_draft(task: TaskDetail) -> bool:
+    return task.pull_request is not None and task.pull_request.state is PullRequestState.DRAFT
 
 
 def _digest(operation_id: str) -> str:

@@ -29,14 +29,14 @@ class ForgeLimitedError(ForgeError):
 @dataclass(frozen=True)
 class Proposal:
     """A pull request that is wanted: what of `head` is to come into `base`. `title` and `body` are those of a new one;
-    one that is open keeps its own, unless a person has `said` others.
+    one that is open keeps its own, unless a person has `said` others; and it stays a draft or none, unless `draft` says what it is to be.
     """
 
     head: str
     base: str
     title: str
     body: str
-    draft: bool = False
+    draft: bool | None = None
     said: frozenset[str] = frozenset()
 
 

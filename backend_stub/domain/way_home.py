@@ -5,13 +5,26 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from backend_stub.domain.call import Call
-from foundry_tui.contract.checkpoints import Checkpoint
+from foundry_tui.contract.checkpoint_words import moment_of, occasion
+from foundry_tui.contract.checkpoints import Checkpoint, When
 from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.pull_request import Comment, PullRequest
 from foundry_tui.contract.records import Operation, Repo, TaskDetail
 
-AGENT_REMEMBERS = "The agent still remembers what it did."
-"""Part of the notice of an undo: files are set back, and an agent's session is not."""
+
+def undone(to: Checkpoint, prompt: str, *more: str) -> str:
+    """The notice of an undo to a checkpoint, which may belong to a prompt; `more` says more of what was done.
+
+    An agent's session is not set back with the files.
+    """
+    return " ".join(
+        (
+            f"The files are again what they were {moment_of(to, prompt)}.",
+            *more,
+            f"What they were until now is kept too, among the checkpoints ({occasion(When.UNDO)}).",
+            "The agent still remembers what it did.",
+        )
+    )
 
 
 class Progress(Protocol):
@@ -24,6 +37,10 @@ class Progress(Protocol):
 
     async def last_words(self) -> str | None:
         """What the agent said last in this task."""
+        ...
+
+    async def prompt(self, prompt_id: str | None) -> str:
+        """The text of one of the task's prompts; "" where there is no such one."""
         ...
 
     async def step(self, name: str) -> None:

@@ -130,6 +130,7 @@ class Listed(Struct, frozen=True, kw_only=True, rename="camel"):
     """A line of `gh pr list`."""
 
     number: int
+    is_draft: bool = False
     is_cross_repository: bool = False
 
 

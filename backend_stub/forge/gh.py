@@ -77,21 +77,22 @@ class GitHubCli:
 
     async def propose(self, remote: str, proposal: Proposal) -> PullRequest:
         repository = _repository(remote)
-        number = await self._open_one(repository, proposal.head)
-        if number is not None:
-            await self._refresh(repository, number, proposal)
-            return await self.look(remote, number)
+        found = await self._open_one(repository, proposal.head)
+        if found is not None:
+            await self._refresh(repository, found, proposal)
+            return await self.look(remote, found.number)
         done = await self._gh(
             repository,
             *("pr", "create", "--repo", repository.full, "--head", proposal.head, "--base", proposal.base),
             *("--title", proposal.title, "--body", proposal.body, *(("--draft",) if proposal.draft else ())),
             accept_existing=True,
         )
-        found = re.search(r"/pull/(\d{1,9})\s*$", done)
-        number = int(found[1]) if found is not None else await self._open_one(repository, proposal.head)
-        if number is None:
+        if (said := re.search(r"/pull/(\d{1,9})\s*$", done)) is not None:
+            return await self.look(remote, int(said[1]))
+        found = await self._open_one(repository, proposal.head)
+        if found is None:
             raise ForgeError(f"gh has opened a pull request in {repository.full} and does not say which.")
-        return await self.look(remote, number)
+        return await self.look(remote, found.number)
 
     async def look(self, remote: str, number: int) -> PullRequest:
         repository = _repository(remote)
@@ -109,8 +110,8 @@ class GitHubCli:
         )
 
     async def find(self, remote: str, head: str) -> PullRequest | None:
-        number = await self._open_one(_repository(remote), head)
-        return None if number is None else await self.look(remote, number)
+        found = await self._open_one(_repository(remote), head)
+        return None if found is None else await self.look(remote, found.number)
 
     async def issue(self, remote: str, number: int) -> Issue:
         repository = _repository(remote)
@@ -166,22 +167,27 @@ class GitHubCli:
         )
         return _decoded(said, Threads).comments()
 
-    async def _open_one(self, repository: _Repository, head: str) -> int | None:
+    async def _open_one(self, repository: _Repository, head: str) -> Listed | None:
         """The pull request of this repository's own branch that is open."""
         said = await self._gh(
             repository,
             *("pr", "list", "--repo", repository.full, "--head", head, "--state", "open"),
-            *("--json", "number,isCrossRepository"),
+            *("--json", "number,isDraft,isCrossRepository"),
         )
-        return next((each.number for each in _decoded(said, tuple[Listed, ...]) if not each.is_cross_repository), None)
+        return next((each for each in _decoded(said, tuple[Listed, ...]) if not each.is_cross_repository), None)
 
-    async def _refresh(self, repository: _Repository, number: int, proposal: Proposal) -> None:
-        """Give it the title and text that a person said; `gh pr edit` asks for what GitHub has no more."""
+    async def _refresh(self, repository: _Repository, found: Listed, proposal: Proposal) -> None:
+        """Give it the title and text that a person said (`gh pr edit` asks for what GitHub has no more), and have it be
+        a draft or none where that was said.
+        """
         fields = {"title": proposal.title, "body": proposal.body}
         said = [word for name in sorted(proposal.said) for word in ("-f", f"{name}={fields[name]}")]
         if said:
-            path = f"repos/{repository.owner}/{repository.name}/pulls/{number}"
+            path = f"repos/{repository.owner}/{repository.name}/pulls/{found.number}"
             await self._gh(repository, "api", "--hostname", repository.host, "-X", "PATCH", path, *said)
+        if proposal.draft not in (None, found.is_draft):
+            words = ("pr", "ready", str(found.number), "--repo", repository.full)
+            await self._gh(repository, *words, *(("--undo",) if proposal.draft else ()))
 
     async def _gh(self, repository: _Repository, *arguments: str, accept_existing: bool = False) -> str:
         """What gh prints; raises `ForgeError`. `accept_existing`: that one is there already is no failure."""

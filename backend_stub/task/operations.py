@@ -133,6 +133,10 @@ class _Kept:
     async def last_words(self) -> str | None:
         return await self._storage.last_words(self._operation.task_id)
 
+    async def prompt(self, prompt_id: str | None) -> str:
+        held = (await self._actor.state()).prompts.values()
+        return next((each.text for prompts in held for each in prompts if each.prompt_id == prompt_id), "")
+
     async def step(self, name: str) -> None:
         def begin(draft: TaskChange) -> Mapping[str, str]:
             draft.operations.begin_step(_expected(draft, self._operation), name)

@@ -42,11 +42,14 @@ class Push(OperationRequest, frozen=True, kw_only=True, tag="push"):
 
 
 class PullRequest(OperationRequest, frozen=True, kw_only=True, tag="pull_request"):
-    """Commit if wanted, push, and open a pull request or refresh the one that is open."""
+    """Commit if wanted, push, and open a pull request or refresh the one that is open.
+
+    `draft`: whether it is one from now on. Not said, one that is open stays what it is, and a new one is none.
+    """
 
     title: Name | None = None
     body: Text | None = None
-    draft: bool = False
+    draft: bool | None = None
 
 
 class Land(OperationRequest, frozen=True, kw_only=True, tag="land"):

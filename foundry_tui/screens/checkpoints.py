@@ -16,6 +16,7 @@ from foundry_tui.actions.checkpoints import why_no_undo
 from foundry_tui.actions.context import CHECKPOINTS, TASK, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.errors import ProblemError, UnreachableError
+from foundry_tui.contract.checkpoint_words import first_line, moment_of, occasion
 from foundry_tui.contract.checkpoints import Checkpoint, When
 from foundry_tui.contract.operations import Undo
 from foundry_tui.contract.records import FileDiff
@@ -24,7 +25,7 @@ from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
 from foundry_tui.screens.task_changes import compared_now
 from foundry_tui.view.cells import plain
-from foundry_tui.view.checkpoints import moment_of, occasion, size_of
+from foundry_tui.view.checkpoints import size_of
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 
@@ -38,8 +39,6 @@ T = TypeVar("T")
 
 ROOM_FOR_PROMPT = 72
 """Cells from which a checkpoint's prompt stands on the same line."""
-LONGEST_PROMPT = 60
-"""Characters of a prompt that tell which one it was."""
 NOTHING = "No turn has changed anything yet."
 
 
@@ -116,7 +115,7 @@ class CheckpointsScreen(ScrollActions, FoundryDialog[None]):
         diff = await _asked(self, comparing, "compare the files")
         if diff is not None:
             self.query_one("#heading", Static).update(
-                f"What differs from {clock_of(checkpoint)}, {occasion(checkpoint)}"
+                f"What differs from {clock_of(checkpoint)}, {occasion(checkpoint.when)}"
             )
             self._show_changes(True)
             self.query_one(ChangesView).show(diff.files, "Nothing differs now.")
@@ -205,11 +204,11 @@ def checkpoint_line(store: "Store", task_id: str, checkpoint: Checkpoint, room: 
 
     Where there is little room the prompt stands below.
     """
-    said = prompt_of(store, task_id, checkpoint)
+    said = first_line(prompt_of(store, task_id, checkpoint))
     gap = " " if room >= ROOM_FOR_PROMPT else f"\n{' ' * 10}"
     return Content.assemble(
         (f"{clock_of(checkpoint)}  ", "$text-faint"),
-        f"{occasion(checkpoint):<17}",
+        f"{occasion(checkpoint.when):<17}",
         (f"{size_of(checkpoint):<18}", "$text-success" if checkpoint.files else "$text-faint"),
         (f"{gap}{plain(said)}" if said else "", "$text-faint"),
     )
@@ -221,14 +220,13 @@ def clock_of(checkpoint: Checkpoint) -> str:
 
 
 def prompt_of(store: "Store", task_id: str, checkpoint: Checkpoint) -> str:
-    """The first line of the prompt that a checkpoint belongs to, where it is known."""
+    """The prompt that a checkpoint belongs to, where it is known."""
     task = store.tasks.get(task_id)
     for session in task.sessions if task is not None else ():
         held = store.session(session.session_id)
         for prompt in held.prompts if held is not None else ():
             if prompt.prompt_id == checkpoint.prompt_id:
-                said = prompt.text.strip().partition("\n")[0]
-                return said if len(said) <= LONGEST_PROMPT else f"{said[: LONGEST_PROMPT - 1]}…"
+                return prompt.text
     return ""
 
 

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from foundry_tui.actions.context import Review
 from foundry_tui.client.comments import Comment, KeptComments
+from foundry_tui.contract.checkpoint_words import moment_of
 from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.pull_request import PullRequest
@@ -15,7 +16,6 @@ from foundry_tui.contract.records import FileDiff, TaskSummary
 from foundry_tui.screens.checkpoints import checkpoint_line, clock_of, prompt_of
 from foundry_tui.screens.task_changes import ask
 from foundry_tui.screens.task_in_view import TaskInView
-from foundry_tui.view.checkpoints import moment_of
 from foundry_tui.view.comments import comments_prompt, placed_all
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.since_chooser import SINCE_BASE, SINCE_LAST, Moment
@@ -161,8 +161,8 @@ class ReviewActions:
                 text = comments_prompt(said)
                 self._task.foundry.commands.prompt(session.session_id, text)
                 self._view.lines.show_comments(self._comments.remove(self._task.task_id, known))
-                words = f"{len(known):,} comment{'s' * (len(known) != 1)}"
-                self._task.foundry.reply(f"{words} sent to the agent as one prompt.")
+                words = "comment" if len(known) == 1 else f"{len(known):,} comments, as one prompt"
+                self._task.foundry.reply(f"The agent was sent your {words}.")
 
     def show_since(self, moment: Moment) -> None:
         """Tell the changes since this moment."""

@@ -1,28 +1,6 @@
-"""Checkpoints in words."""
+"""What a checkpoint has, in words."""
 
-from foundry_tui.contract.checkpoints import Checkpoint, When
-from foundry_tui.contract.wording import Wording
-
-_OCCASIONS: Wording[When] = Wording(
-    {
-        When.BEFORE: "before a prompt",
-        When.AFTER: "after a turn",
-        When.UNDO: "before an undo",
-        When.MANUAL: "by hand",
-    }
-)
-
-
-def occasion(checkpoint: Checkpoint) -> str:
-    """On what occasion it was made."""
-    return _OCCASIONS[checkpoint.when]
-
-
-def moment_of(checkpoint: Checkpoint, prompt: str) -> str:
-    """The same within a sentence, with the beginning of the prompt where that is known: `before “fix it”`."""
-    if prompt and checkpoint.when in (When.BEFORE, When.AFTER):
-        return f"{checkpoint.when} “{prompt}”"
-    return occasion(checkpoint)
+from foundry_tui.contract.checkpoints import Checkpoint
 
 
 def size_of(checkpoint: Checkpoint) -> str:

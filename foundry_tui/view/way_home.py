@@ -26,6 +26,7 @@ from foundry_tui.contract.work import Work
 
 ARCHIVE, CANCEL, UNDO = "archive", "cancel", "undo"
 UPDATE, RESOLVE = "update", "resolve"
+READY = "ready"
 GIVE_CHECKS, GIVE_COMMENTS = "give_checks", "give_comments"
 _MOST_NAMES = 3
 
@@ -227,6 +228,7 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     commits = _commits(work.ahead) if work is not None else "its commits"
     clash = f"; conflicts in {_names(work.conflicts)}" if work is not None and work.conflicts else ""
     is_open = pull is not None and pull.state in IN_PROGRESS
+    is_draft = pull is not None and pull.state is PullRequestState.DRAFT
     merged = f"#{pull.number} is merged" if pull is not None and pull.state is PullRequestState.MERGED else None
     looks = f"look at #{pull.number} again" if is_open and pull is not None else f"open one into {_local(base)}"
     pushed = None
@@ -255,6 +257,9 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
             PullRequest(wait=wait),
         ),
     ]
+    if is_draft and pull is not None:
+        does = _joined([*_before_proposing(work), f"ask for a review of #{pull.number}"])
+        told.append((READY, "ready for review", does, None, PullRequest(draft=False, wait=wait)))
     if not is_open:
         draft = PullRequest(draft=True, wait=wait)
         told.append(("draft", "draft request", "the same, not yet for review", nothing or merged, draft))

@@ -20,6 +20,7 @@ def operation_of(cli: Cli, task_id: str) -> Json:
         (("commit", "-m", "Mine"), "commit", {"message": "Mine"}),
         (("update", "--how", "merge", "--resolve", "agent"), "update", {"how": "merge", "resolve": "agent"}),
         (("push", "--force-with-lease"), "push", {"force_with_lease": True}),
+        (("pr", "--ready"), "pull_request", {"draft": False}),
         (("pr", "--title", "T", "--body", "B", "--draft"), "pull_request", {"title": "T", "body": "B", "draft": True}),
         (("land", "--how", "squash", "--into", "next"), "land", {"how": "squash", "into": "next"}),
         (("apply",), "apply", {}),

@@ -46,7 +46,7 @@ def test_checkpoints_are_listed_compared_with_and_undone(backend: BackendProcess
     assert patch.headers["content-type"].startswith("text/x-diff")
     assert b"-b\n+a\n" in patch.content
     session = backend.get(f"/v1/sessions/{backend.get(path)['sessions'][0]['session_id']}")
-    assert "kept as undo-" in session["transcript"][-1]["body"]
+    assert "again what they were before “" in session["transcript"][-1]["body"]
     assert "The agent still remembers" in session["transcript"][-1]["body"]
     undone(backend, task_id, checkpoint_id=made["result"]["checkpoint_id"])
     assert [file["path"] for file in backend.get(f"{path}/diff")["files"]] == ["a.py"]

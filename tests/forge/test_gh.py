@@ -92,6 +92,18 @@ async def test_it_is_opened_once_and_refreshed_with_what_was_said(hub: GitHub, r
     assert (len(repo.pulls), repo.pulls[1].body) == (1, "B")
 
 
+async def test_it_is_a_draft_or_ready_as_was_said_and_else_stays_what_it_is(hub: GitHub, repo: Repo) -> None:
+    forge = forge_of(hub)
+    for said, state in (
+        (None, PullRequestState.OPEN),
+        (True, PullRequestState.DRAFT),
+        (None, PullRequestState.DRAFT),
+        (False, PullRequestState.OPEN),
+        (False, PullRequestState.OPEN),
+    ):
+        assert (await forge.propose(REMOTE, proposed(PROPOSAL, draft=said))).state is state
+
+
 async def test_comments_are_told_with_where_they_stand(hub: GitHub, repo: Repo) -> None:
     pull = repo.open("T", "B", "feat")
     pull.thread("a.txt", 2, "why?")

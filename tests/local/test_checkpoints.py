@@ -333,7 +333,9 @@ async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git
         changed = await to_thread.run_sync(seen, os.fsencode(folder))
         done = await provider.way_home.operate(call, operation("1"), Told())
         assert done.result["commits"] == [head] == [git(folder, "rev-parse", "HEAD")]
-        assert done.notice is not None and "1 commit made since stay" in done.notice
+        assert done.notice is not None and "1 commit made since stays." in done.notice
+        assert done.notice.startswith("The files are again what they were before “fix it”. 3 files were changed back.")
+        assert done.result["checkpoint_id"] not in done.notice
         assert (folder / "notes").read_text() == "notes\n"
         await provider.way_home.operate(call, operation("2", checkpoint_id=done.result["checkpoint_id"]), Told())
         assert await to_thread.run_sync(seen, os.fsencode(folder)) == changed

@@ -30,6 +30,9 @@ class Told:
     async def last_words(self) -> str | None:
         return self._words
 
+    async def prompt(self, prompt_id: str | None) -> str:
+        return "fix it\nplease" if prompt_id is not None else ""
+
     async def step(self, name: str) -> None:
         self.steps.append(name)
 

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from foundry_tui.contract.operations import PullRequest as RequestedPullRequest
 from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequest, PullRequestState, Review
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, OperationStep
 from foundry_tui.contract.status import TaskStatus
@@ -107,6 +108,16 @@ def test_conflicts_offer_the_agent_and_a_turn_is_waited_for() -> None:
 def test_a_pull_request_says_only_what_it_would_do(work: Work, does: str) -> None:
     offered = {choice.key: choice for choice in choices(make_detail(1, work=work))}
     assert offered["pull_request"].does == does
+
+
+def test_a_draft_can_be_made_ready_and_a_refresh_leaves_it_as_it_is() -> None:
+    draft = replace(PULL, state=PullRequestState.DRAFT)
+    work = replace(WORK, pushed=True)
+    offered = {choice.key: choice for choice in choices(make_detail(1, work=work, pull_request=draft))}
+    assert offered["pull_request"].request == RequestedPullRequest()
+    assert offered["ready"].request == RequestedPullRequest(draft=False)
+    assert offered["ready"].does == "ask for a review of #212"
+    assert "ready" not in why_not(work=WORK, pull_request=PULL)
 
 
 def test_a_remote_s_base_can_always_be_asked_for_what_is_new() -> None:

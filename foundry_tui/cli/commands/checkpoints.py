@@ -11,9 +11,10 @@ from foundry_tui.cli.follow.words import iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, may_ask, printable, say_json, say_row, table, tell
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument, timeout_option
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.contract.checkpoint_words import occasion
 from foundry_tui.contract.checkpoints import LAST, Checkpoint, CheckpointList
 from foundry_tui.contract.operations import Undo
-from foundry_tui.view.checkpoints import occasion, size_of
+from foundry_tui.view.checkpoints import size_of
 
 FILES_NAMED = 10
 """Files that the question before an undo names."""
@@ -49,7 +50,7 @@ def checkpoints(context: Context, task: str, as_json: bool) -> None:
 
 
 def _row(each: Checkpoint) -> tuple[str, str, str, str]:
-    return printable(each.checkpoint_id), clock_time(each.at), occasion(each), size_of(each)
+    return printable(each.checkpoint_id), clock_time(each.at), occasion(each.when), size_of(each)
 
 
 @click.command()

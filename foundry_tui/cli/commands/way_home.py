@@ -108,7 +108,7 @@ def push(context: Context, task: str, force_with_lease: bool, wait: bool, timeou
 @task_argument
 @click.option("--title", metavar="TEXT", help="Its title; the task's if absent.")
 @click.option("--body", metavar="TEXT", help="Its text; the agent's last words if absent.")
-@click.option("--draft", is_flag=True, help="Open it as a draft.")
+@click.option("--draft/--ready", default=None, help="Have it be a draft, or be ready for review, as a new one is.")
 @_operation_options
 @click.pass_context
 @pass_context
@@ -118,16 +118,19 @@ def pull_request(
     task: str,
     title: str | None,
     body: str | None,
-    draft: bool,
+    draft: bool | None,
     wait: bool,
     timeout: float | None,
     as_json: bool,
 ) -> None:
     """Commit, push, and open a pull request, or refresh the one that is open. Prints its address.
 
+    One that is open stays a draft, or ready for review, unless --ready or --draft says otherwise.
+
     \b
     Examples:
       foundry pr 0193a2b4 --draft
+      foundry pr 0193a2b4 --ready
       open "$(foundry pr fix/login-redirect)"
     """
     _check_text(ctx, "the title", title)

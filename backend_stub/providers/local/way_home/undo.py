@@ -6,9 +6,10 @@ an earlier message of one. The notice says so.
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
-from backend_stub.domain.way_home import AGENT_REMEMBERS, Done, Progress
+from backend_stub.domain.way_home import Done, Progress, undone
 from backend_stub.providers.local.checkpoints import LocalCheckpoints, TaskCheckpoints
 from backend_stub.providers.local.way_home.place import Place
+from foundry_tui.contract.checkpoint_words import moment_of
 
 NONE = "No turn has changed anything yet"
 MADE, TO = "made", "to"
@@ -34,16 +35,14 @@ async def undo(
         await progress.note(TO, target.id)
         await progress.note(MADE, made.id)
     await progress.step("undo")
-    await progress.tell(f"back to {target.id}")
+    prompt = await progress.prompt(target.checkpoint.prompt_id)
+    await progress.tell(f"back to {moment_of(target.checkpoint, prompt)}")
     files, _, _ = await of.count(made.tree, await of.become(target.tree, made))
     commits = await of.commits_since(target)
     result = {"checkpoint_id": made.id, "to": target.id, "files": files, "commits": list(commits)}
-    changed = f"{files} {'file was' if files == 1 else 'files were'} changed back"
-    kept = f" {len(commits)} {'commit' if len(commits) == 1 else 'commits'} made since stay." if commits else ""
-    notice = (
-        f"The files are those of {target.id} again: {changed}.{kept} What they were is kept as {made.id}. "
-        f"{AGENT_REMEMBERS}"
-    )
+    changed = f"{files} {'file was' if files == 1 else 'files were'} changed back."
+    stay = "1 commit made since stays." if len(commits) == 1 else f"{len(commits)} commits made since stay."
+    notice = undone(target.checkpoint, prompt, changed, *([stay] if commits else []))
     return Done(result=result, notice=notice, checkpoints=(*ended, made.checkpoint))
 
 
