@@ -14,7 +14,6 @@ from backend_stub.domain.forge import FailedCheck
 from backend_stub.domain.hand_over import LOG_CHARACTERS, NO_PULL_REQUEST, give_checks, give_comments
 from backend_stub.domain.start import Start
 from backend_stub.domain.way_home import Done, Progress, undone
-from foundry_tui.contract.checkpoints import When
 from foundry_tui.contract.operations import HandOver, StartOperation, Undo
 from foundry_tui.contract.pull_request import (
     Checks,

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from backend_stub.machine import privacy
@@ -114,6 +114,25 @@ def marked_with(sandbox_id: str, mark: str) -> Sequence[int]:
         if needle in variables and pid != os.getpid():
             marked.append(pid)
     return marked
+
+
+def at_work(program: str, folders: Collection[Path]) -> bool:
+    """Whether somebody else than we runs a program of this name in one of these folders, or below, as far as the
+    system shows where processes are.
+    """
+    parents = _parents()
+
+    def is_ours(pid: int) -> bool:
+        while _name(pid) == program:
+            pid = parents.get(pid, 0)
+        return pid == os.getpid()
+
+    for pid in parents:
+        if _name(pid) == program and not is_ours(pid):
+            with contextlib.suppress(OSError):
+                if any((_PROC / str(pid) / "cwd").readlink().is_relative_to(folder) for folder in folders):
+                    return True
+    return False
 
 
 def agents_of(server: int, program: str) -> dict[int, str]:

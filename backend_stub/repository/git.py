@@ -444,6 +444,11 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
             True,
         ),
         (
+            r"unable to create '([^']*\.lock)': file exists",
+            "Another git command is at work in {folder}. If none is, it has left {0}: remove that file.",
+            True,
+        ),
+        (
             r"\.lock': file exists|another git process",
             "Another git command is at work in {folder}. If none is, remove the .lock file that it left.",
             True,

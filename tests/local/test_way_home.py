@@ -11,9 +11,10 @@ import pytest
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done
 from backend_stub.providers.local import LocalProvider
-from foundry_tui.contract.records import Operation, OperationKind, OperationState, TaskDetail
+from foundry_tui.contract.records import Operation, OperationKind, OperationState, OperationStep, TaskDetail
 from foundry_tui.contract.replace import replace
 from tests.git import git
+from tests.local.power_cut import end_all
 from tests.local.world import LocalWorld
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +47,11 @@ class Told:
 async def operate(
     world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str, told: Told | None = None, **request: object
 ) -> Done:
-    operation = Operation(
+    return await provider.way_home.operate(world.call(task), operation_of(task, kind, **request), told or Told())
+
+
+def operation_of(task: TaskDetail, kind: str, **request: object) -> Operation:
+    return Operation(
         operation_id=f"{kind}-{task.task_id}",
         task_id=task.task_id,
         kind=OperationKind(kind),
@@ -55,7 +60,6 @@ async def operate(
         at=1,
         revision=1,
     )
-    return await provider.way_home.operate(world.call(task), operation, told or Told())
 
 
 def change(folder: Path, name: str, text: str, *, commit: bool = False) -> None:
@@ -434,6 +438,40 @@ async def test_landing_that_is_cancelled_as_the_branch_moves_is_done_to_its_end(
         assert git(git_world.repository, "status", "--porcelain") == ""
         assert git(git_world.repository, "show", "main:a.txt") == "ours"
         assert not list((git_world.repository / ".git").rglob("*.lock"))
+
+
+async def test_a_lock_is_taken_away_only_when_no_git_of_a_person_is_at_work(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend_stub.providers.local.way_home.place.LOCK_SECONDS", 0.1)
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        lock = git_world.repository / ".git/refs/heads/main.lock"
+        # No child of ours, as the backend's own gits are.
+        words = ["sh", "-c", "git update-ref --stdin; true"]
+        async with await anyio.open_process(words, cwd=git_world.repository, stderr=None) as person:
+            assert person.stdin is not None and person.stdout is not None
+            await person.stdin.send(b"start\nupdate refs/heads/main HEAD\n")
+            await person.stdin.send(b"prepare\n")
+            said = b""
+            while b"prepare: ok" not in said:
+                said += await person.stdout.receive()
+            told = Told()
+            for _ in range(2):
+                with pytest.raises(GitError, match=f"it has left {lock}: remove"):
+                    await go_on(git_world, provider, task, told)
+            assert lock.exists()
+            end_all(person.pid)
+        await go_on(git_world, provider, task, told)
+        assert not lock.exists()
+        assert git(git_world.repository, "show", "main:a.txt") == "ours"
+
+
+async def go_on(world: LocalWorld, provider: LocalProvider, task: TaskDetail, told: Told) -> Done:
+    """Land what was being landed when the backend was killed."""
+    step = OperationStep(name="check", state=OperationState.RUNNING, started_at=1)
+    return await provider.way_home.operate(world.call(task), replace(operation_of(task, "land"), steps=(step,)), told)
 
 
 async def test_a_task_that_is_killed_after_operations_leaves_nothing(git_world: LocalWorld) -> None:

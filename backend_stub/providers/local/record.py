@@ -24,9 +24,6 @@ PATCH = "changes.patch"
 COMPARING = "comparing"
 """The folder of what comparisons need while they last."""
 OPERATION = "operation"
-"""The folder of what an operation keeps, until the next one begins."""
-
-OPERATION = "operation"
 """The folder of what an operation keeps while it lasts."""
 
 T = TypeVar("T")

@@ -15,6 +15,7 @@ from backend_stub.domain.errors import GitError
 from backend_stub.machine import processes
 from backend_stub.providers.local.record import OPERATION, Record
 from backend_stub.providers.local.worktree import git_dir_of
+from backend_stub.repository.checkouts import LISTING, worktrees_of
 from backend_stub.repository.git import Output, run_git
 from foundry_tui.contract.records import Operation
 
@@ -157,14 +158,17 @@ class Place:
         await self.end_strays()
 
         def unlock() -> None:
-            for lock in self.git_dir.rglob("*.lock"):
-                lock.unlink(missing_ok=True)
+            locks = list(self.git_dir.rglob("*.lock"))
+            if locks and not processes.at_work("git", (self.folder, self.git_dir)):
+                for lock in locks:
+                    lock.unlink(missing_ok=True)
 
         await anyio.to_thread.run_sync(unlock)
 
     async def free_refs(self, *more: str) -> None:
         """Take away the locks of refs that a git of this operation has left, being killed with the backend: on its
-        branch, on what it fetches and pushes, and on the refs `more`. A git that lives holds one for a moment only.
+        branch, on what it fetches and pushes, and on the refs `more`. While somebody else's git is at work in the
+        repository they may be that one's, and stay; ours hold one for a moment only.
         """
         common = Path(self.record.common or self.git_dir)
         since = min((step.started_at or 0 for step in self._operation.steps), default=0) / 1000 - 1
@@ -186,11 +190,15 @@ class Place:
             return found
 
         found = await anyio.to_thread.run_sync(left)
-        if found:
-            await anyio.sleep(LOCK_SECONDS)
-            still = await anyio.to_thread.run_sync(left)
-            for lock in (lock for lock, held in still.items() if found.get(lock) == held):
-                await anyio.to_thread.run_sync(partial(lock.unlink, missing_ok=True))
+        if not found:
+            return
+        await anyio.sleep(LOCK_SECONDS)
+        checkouts = [Path(folder) for folder, _ in worktrees_of(await self.text(*LISTING))]
+        if await anyio.to_thread.run_sync(processes.at_work, "git", (*checkouts, common)):
+            return
+        still = await anyio.to_thread.run_sync(left)
+        for lock in (lock for lock, held in still.items() if found.get(lock) == held):
+            await anyio.to_thread.run_sync(partial(lock.unlink, missing_ok=True))
 
     async def save_index(self) -> None:
         """Keep the index as it is now, for `restore_index`; a second time changes nothing."""
