@@ -66,6 +66,28 @@ async def test_it_starts_from_a_branch_that_only_the_remote_has(git_world: Local
         assert not (Path(made.sandbox.cwd) / "b.txt").exists()
 
 
+@pytest.mark.parametrize("mine", [False, True])
+async def test_it_starts_from_what_the_remote_has_by_now_unless_mine_has_more(
+    git_world: LocalWorld, mine: bool
+) -> None:
+    clone = git_world.folder / "clone"
+    git(git_world.folder, "clone", "--quiet", str(git_world.repository), str(clone))
+    if mine:
+        git(clone, "commit", "--quiet", "--allow-empty", "--message=mine")
+    git(git_world.repository, "commit", "--quiet", "--allow-empty", "--message=theirs")
+    local = git(clone, "rev-parse", "main")
+    repo = Repo(repo_id="r2", label="clone", path=str(clone), default_branch="main")
+    async with git_world.provider() as provider:
+        task = git_world.task()
+        await provider.ensure_name(git_world.call(task, repo))
+        made = await provider.create_sandbox(git_world.call(task, repo))
+        head = git(Path(made.sandbox.cwd), "rev-parse", "HEAD")
+        assert head == git(clone, "rev-parse", "main" if mine else "origin/main")
+        assert git(clone, "rev-parse", "main") == local
+        said = "it begins at origin/main, which has more than your main"
+        assert (said in git_world.lines) is not mine
+
+
 async def test_a_remote_out_of_reach_does_not_fail_the_name(git_world: LocalWorld) -> None:
     git(git_world.repository, "remote", "add", "origin", str(git_world.folder / "nowhere"))
     async with git_world.provider() as provider:

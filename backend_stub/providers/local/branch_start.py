@@ -90,13 +90,16 @@ async def _holds(common: str, commit: str, tip: str, told: Told) -> bool:
 async def _base(plan: Plan, common: str, told: Told) -> tuple[str, str]:
     """What the task is compared with, as it will be known from anywhere, and its commit.
 
-    A local branch, else the remote's, else any other name of a commit; in a clone the remote's comes first.
+    A local branch, else the remote's, else any other name of a commit; in a clone the remote's comes first. What the
+    remote's has beyond a local one that nobody has committed to is begun with: it is that branch, as it is by now.
     """
     local, remote = HEADS + plan.base, ORIGIN + plan.base
     for name in (remote, local) if plan.cloned else (local, remote):
         commit = await commit_of(common, name, told)
         if commit:
-            return name if is_text(name) else commit, commit
+            theirs = await commit_of(common, remote, told) if name == local else None
+            newest = theirs if theirs is not None and await _holds(common, commit, theirs, told) else commit
+            return name if is_text(name) else commit, newest
     # In the folder that was named, which has a HEAD of its own where it is a linked worktree.
     commit = await commit_of(plan.repository, plan.base, told)
     if commit:

@@ -41,6 +41,7 @@ from backend_stub.providers.local.submodules import fill_submodules
 from backend_stub.providers.local.way_home import LocalWayHome
 from backend_stub.providers.local.work import work_of
 from backend_stub.providers.local.worktree import Worktrees, common_of, git_dir_of
+from backend_stub.repository.checkouts import commit_of
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.git import Command, Told, branches_near, run_git
 from backend_stub.repository.listing import files_of
@@ -178,6 +179,8 @@ class LocalProvider:
         )
         record, resumed = await self._worktrees.make(plan, _told(call))
         self._note(record)
+        if record.own_branch and not resumed:
+            await self._say_where_it_begins(call, record)
         notice, repo = "", None
         if record.made is not Made.READY:
             notice = await self._set_up(call, record)
@@ -194,6 +197,11 @@ class LocalProvider:
             repo=repo if repo not in (None, call.repo) else None,
             rules=rules,
         )
+
+    async def _say_where_it_begins(self, call: Call, record: Record) -> None:
+        local = await commit_of(record.common or record.repository, f"refs/heads/{record.base_name}", _told(call))
+        if record.base.startswith("refs/heads/") and local not in (None, record.base_commit):
+            call.log(f"it begins at origin/{record.base_name}, which has more than your {record.base_name}")
 
     def _rules_of(self, repo: Repo, record: Record) -> tuple[tuple[Rule, ...], str]:
         """In a thread: the trusted rules about permission that a new worktree brings; why they are left out, if so."""
