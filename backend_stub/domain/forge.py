@@ -28,13 +28,14 @@ class ForgeLimitedError(ForgeError):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A pull request that is wanted: what of `head` is to come into `base`. `title` and `body` are those of a new one;
-    one that is open keeps its own, unless a person has `said` others, and stays a draft or none, unless `draft` says
-    what it is to be.
+    """A pull request that is wanted: what of `head` is to come into `base`, or (None) into the forge's own default.
+
+    `title` and `body` are those of a new one; one that is open keeps its own, unless a person has `said` others, and
+    stays a draft or none, unless `draft` says what it is to be.
     """
 
     head: str
-    base: str
+    base: str | None
     title: str
     body: str
     draft: bool | None = None

@@ -83,7 +83,8 @@ class GitHubCli:
             return await self.look(remote, found.number)
         done = await self._gh(
             repository,
-            *("pr", "create", "--repo", repository.full, "--head", proposal.head, "--base", proposal.base),
+            *("pr", "create", "--repo", repository.full, "--head", proposal.head),
+            *(("--base", proposal.base) if proposal.base is not None else ()),
             *("--title", proposal.title, "--body", proposal.body, *(("--draft",) if proposal.draft else ())),
             accept_existing=True,
         )

@@ -243,7 +243,7 @@ def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str
             sentence, retryable = _UNREADABLE, True
         if match is not None:
             return GitError(without_credentials(sentence.format(*match.groups(), **place)), retryable=retryable)
-    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    lines = [line for line in map(str.strip, errors.splitlines()) if line and not line.startswith("hint:")]
     said = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
     reason = re.sub(r"^(?:fatal|error): ", "", said[-1])[:300] if said else f"exit code {exit_code}"
     by_hand = f"`{place['test']}` by hand" if url else f"it by hand in {folder}"
@@ -419,6 +419,12 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
             True,
         ),
         (r"not a git repository", _GONE, False),
+        (
+            r"repository '?[^']*'? (?:not found|does not exist)|repository not found|does not appear to be a git repo",
+            "{remote} is not there, or the login that git has here may not see it. Check its URL (git remote "
+            "--verbose), and `{test}` by hand.",
+            False,
+        ),
         (r"branch named .* already exists", "A branch of this name exists already. Choose another.", False),
         (
             r"(?:checked out|used by worktree) at '([^']*)'",

@@ -39,6 +39,8 @@ UNTRACKED_LIMIT = 2_000
 UNTRACKED_BYTES = 64 * 1024 * 1024
 """Bytes of them that are read; what comes after them is listed only."""
 
+GITLINK = "160000"
+"""The mode of a repository inside."""
 _EMPTY_TREES = {
     40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
@@ -106,15 +108,21 @@ async def write_patch(record: Record, into: BinaryIO) -> None:
             await _write_patch(side, into)
 
 
-async def write_patch_of_names(record: Record, into: BinaryIO) -> frozenset[str]:
-    """The same, and the names of all files that the patch makes, changes or takes away."""
+async def write_patch_of_names(record: Record, into: BinaryIO) -> tuple[frozenset[str], frozenset[str]]:
+    """The same, and the names of all files that the patch makes, changes or takes away; and which are submodules."""
     names: set[str] = set()
+    submodules: set[str] = set()
     async with _sides(record) as (known, new, _):
         for side in (known, new):
-            listed = await side.run("--name-only", "-z", "--no-renames")
-            names.update(name for name in listed.decode("utf-8", "surrogateescape").split("\0") if name)
+            fields = iter(
+                (await side.run("--raw", "-z", "--no-renames")).decode("utf-8", "surrogateescape").split("\0")
+            )
+            for modes, name in zip(fields, fields, strict=False):
+                names.add(name)
+                if GITLINK in modes.removeprefix(":").split(" ")[:2]:
+                    submodules.add(name)
             await _write_patch(side, into)
-    return frozenset(names)
+    return frozenset(names), frozenset(submodules)
 
 
 async def _write_patch(side: Side, into: BinaryIO) -> None:

@@ -69,6 +69,11 @@ class Record(Struct, frozen=True, kw_only=True):
         """The branch that `base` is, here or at the remote `origin`; a commit as it is."""
         return self.base.removeprefix("refs/heads/").removeprefix("refs/remotes/origin/")
 
+    @property
+    def base_branch(self) -> str | None:
+        """The same, None where the task began from a commit that is no branch."""
+        return self.base_name if self.base.startswith("refs/") else None
+
 
 class Losses(Struct, frozen=True):
     """`here` is lost with the worktree, the `commits` of `branch` that no other has only when that is deleted too."""

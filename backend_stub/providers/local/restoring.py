@@ -13,8 +13,8 @@ import anyio
 import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
-from backend_stub.providers.local.comparison import printable
-from backend_stub.providers.local.snapshot import GIT_LIMIT, GITLINK, Snapshot, joined_names, split_names
+from backend_stub.providers.local.comparison import GITLINK, printable
+from backend_stub.providers.local.snapshot import GIT_LIMIT, Snapshot, joined_names, split_names
 from backend_stub.repository.git import Output, run_git
 
 _NONE = "000000"

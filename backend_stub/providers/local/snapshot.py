@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
-from backend_stub.providers.local.comparison import OPTIONS, RAW, printable
+from backend_stub.providers.local.comparison import GITLINK, OPTIONS, RAW, printable
 from backend_stub.providers.local.own_git_folder import make_git_folder
 from backend_stub.repository.git import Output, run_git
 
@@ -54,8 +54,6 @@ _CHANGED = ("diff-files", "-z", "--name-only", "--ignore-submodules=dirty")
 _NEW = ("ls-files", "-z", "-o", "--exclude-standard")
 _SHA256 = re.compile(rb"^\s*objectformat\s*=\s*\"?sha256\b", re.IGNORECASE | re.MULTILINE)
 _UNPROCESSED = "Unable to process path "
-GITLINK = "160000"
-"""The mode of a repository inside."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from foundry_tui.contract.work import Work
 GIT_LIMIT = 60.0
 MOST_CONFLICTS = 50
 """Paths with conflicts that are told."""
+_SHORT = 10
+"""Digits of a base that is a commit and no branch."""
 _HEADS, _REMOTE = "refs/heads/", "refs/remotes/origin/"
 _CLASH = 1
 """How `git merge-tree` ends when there are conflicts."""
@@ -33,7 +35,7 @@ async def work_of(record: Record, files: Sequence[FileDiff], now: int) -> Work:
     behind, ahead = await git.counts(base)
     upstream = await git.upstream()
     return Work(
-        base=base.removeprefix(_HEADS).removeprefix("refs/remotes/"),
+        base=base.removeprefix(_HEADS).removeprefix("refs/remotes/") if base.startswith("refs/") else base[:_SHORT],
         ahead=ahead,
         behind=behind,
         files=len(files),

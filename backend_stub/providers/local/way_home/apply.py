@@ -41,9 +41,15 @@ async def _prepared(place: Place, folder: Path) -> Journal:
     patch = place.own / "changes.patch"
     await anyio.to_thread.run_sync(lambda: place.own.mkdir(mode=0o700, exist_ok=True))
     with await anyio.to_thread.run_sync(lambda: patch.open("wb")) as into:
-        names = await write_patch_of_names(place.record, into)
+        names, submodules = await write_patch_of_names(place.record, into)
     if not names:
         raise GitError("The task has changed nothing: there is nothing to apply.", retryable=False)
+    if submodules:
+        raise GitError(
+            f"The task has put submodules on other commits ({listed(sorted(submodules), 3)}), which no uncommitted "
+            "change says. Commit and land, or push. Nothing was changed in your checkout.",
+            retryable=False,
+        )
     words = ("apply", "--binary", "--whitespace=nowarn", str(patch))
     done = await place.git(*words, "--check", accept=(0, 1, 128), folder=folder)
     if done.exit_code == 0:

@@ -4,7 +4,7 @@ together or not at all, whatever ends this process. Meanwhile the checkout is lo
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
-from backend_stub.providers.local.snapshot import joined_names
+from backend_stub.providers.local.snapshot import joined_names, split_names
 from backend_stub.providers.local.way_home.journal import AFTER, Journal, discard, keep_before
 from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
 from backend_stub.repository.git import explain
@@ -108,14 +108,22 @@ async def _prepared(place: Place, checkout: Path, target: str, old: str, new: st
         )
     index, apart = await _index_of(place, git_dir, checkout, old, new), place.own / AFTER
     variables = {"GIT_DIR": str(git_dir), "GIT_WORK_TREE": str(apart), "GIT_INDEX_FILE": str(index)}
-    there = [name for name, how in changes.items() if how != "D"]
+    left_out = await _left_out(place, checkout, variables)
+    there = [name for name, how in changes.items() if how != "D" and name not in left_out]
     given = joined_names(there)
     await place.git("checkout-index", "-f", "-z", "--stdin", folder=apart, given=given, variables=variables)
-    # What a sparse checkout leaves out is left out.
     gone = [name for name, how in changes.items() if how == "D"]
     names = [*gone, *await anyio.to_thread.run_sync(_there, apart, there)]
     about = {"git_dir": str(git_dir), "target": target, "old": old, "new": new}
     return await anyio.to_thread.run_sync(Journal.write, place.own, checkout, names, about)
+
+
+async def _left_out(place: Place, checkout: Path, variables: Mapping[str, str]) -> Collection[str]:
+    """The files of an index that a sparse checkout does not have."""
+    if not await place.is_sparse(checkout):
+        return ()
+    listed = split_names(await place.git("ls-files", "-t", "-z", folder=checkout, variables=variables))
+    return frozenset(entry[2:] for entry in listed if entry.startswith("S "))
 
 
 async def _index_of(place: Place, git_dir: Path, checkout: Path, old: str, new: str) -> Path:

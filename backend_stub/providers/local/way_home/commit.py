@@ -28,7 +28,9 @@ async def commit(place: Place, call: Call, progress: Progress, message: str | No
     await progress.note(HEAD, head)
     await progress.tell(f"{len(files)} {'file' if len(files) == 1 else 'files'}")
     try:
-        await place.git("add", "--all", "--", ".")
+        # What was made outside of the part that is checked out is a change as well.
+        sparse = ("--sparse",) if await place.is_sparse() else ()
+        await place.git("add", "--all", *sparse, "--", ".")
         words = message or await _default_message(call, progress)
         done = await place.git(
             "commit", "--quiet", "--file=-", accept=(0, 1, 128), given=words.encode("utf-8", "surrogateescape")

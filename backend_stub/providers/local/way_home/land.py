@@ -20,7 +20,14 @@ NEW, OLD = "new", "old"
 async def land(place: Place, call: Call, progress: Progress, *, how: str, into: str | None, archive: bool) -> Done:
     """Raises `GitError`; then no branch and no checkout was touched."""
     await progress.step("check")
-    target = await _branch_behind(place, into or place.record.base_name)
+    meant = into or place.record.base_branch
+    if meant is None:
+        raise GitError(
+            f"The task began from the commit {place.record.base_name[:10]}, which is no branch. Say which one it is to "
+            "land on (land --into BRANCH).",
+            retryable=False,
+        )
+    target = await _branch_behind(place, meant)
     if NEW in progress.notes:
         await place.take_over()
         await place.free_refs(f"{HEADS}{target}")

@@ -130,6 +130,13 @@ class Place:
         )  # fmt: skip
         return [entry[3:] for entry in listed.split("\0") if entry]
 
+    async def is_sparse(self, folder: Path | None = None) -> bool:
+        """Whether only a part of what the branch has is checked out in a worktree."""
+        return (
+            await self.text("config", "--type=bool", "--get", "core.sparseCheckout", accept=(0, 1), folder=folder)
+            == "true"
+        )
+
     async def in_progress(self, git_dir: Path | None = None) -> str | None:
         """What was begun in the worktree, or in another one, and not ended (a merge, a rebase …)."""
 
@@ -232,7 +239,7 @@ def said_by(output: Output) -> str:
     """The last lines of what git, or a hook that it ran, said of its failure."""
     lines = [line.strip() for line in (output.stderr + output.text).splitlines()]
     # What git advises is for somebody at a prompt in the middle of it.
-    said = [line for line in lines if line and not line.startswith("hint:")]
+    said = [line for line in lines if line and not line.startswith(("hint:", "Not committing merge;"))]
     return " · ".join(said[-4:])[:600] or f"exit code {output.exit_code}"
 
 

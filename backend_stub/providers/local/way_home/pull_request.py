@@ -20,7 +20,7 @@ async def open_pull_request(place: Place, call: Call, progress: Progress, forge:
     """Raises `GitError` and `ForgeError`; what was committed and pushed by then stays, and is found the next time."""
     await progress.step("commit")
     branch = await place.branch()
-    base = place.record.base_name
+    base = place.record.base_branch
     if branch == base:
         raise GitError(f"The task works on {base} itself: there is nothing to propose.", retryable=False)
     remote = await remote_of(place, branch)

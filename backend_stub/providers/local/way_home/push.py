@@ -4,10 +4,11 @@ import re
 
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Progress
-from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
-from backend_stub.repository.git import explain
+from backend_stub.providers.local.way_home.place import HEADS, Place, listed
+from backend_stub.repository.git import explain, without_credentials
 
 _MOVED = re.compile(r"\((?:fetch first|non-fast-forward|stale info)\)|tip of your current branch is behind")
+_AROUND = ("hint:", "To ", "error: failed to push some refs")
 _DECLINED = re.compile(r"\([^)]*declined\)|GH006|protected branch")
 
 
@@ -24,7 +25,7 @@ async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> d
     words = ("push", *lease, "--", remote, f"{commit}:{HEADS}{name}")
     done = await place.git(*words, accept=(0, 1, 128))
     if done.exit_code != 0:
-        raise _refused(place, words, done.stderr, said_by(done), remote, name)
+        raise _refused(place, words, done.stderr, remote, name)
     return {"remote": remote, "branch": name, "sha": commit}
 
 
@@ -52,15 +53,28 @@ async def upstream(place: Place, branch: str) -> tuple[str, str]:
     )
 
 
-def _refused(place: Place, words: tuple[str, ...], stderr: str, said: str, remote: str, branch: str) -> GitError:
+def _refused(place: Place, words: tuple[str, ...], stderr: str, remote: str, branch: str) -> GitError:
+    said = _reason(stderr)
     if _DECLINED.search(stderr):
-        return GitError(f"{remote} does not take this push to {branch}: {said}", retryable=False)
+        return GitError(
+            f"{remote} does not take this push to {branch}: {said}. Do what it asks for; or give the branch another "
+            f"name (git branch --move NAME, in {place.folder}).",
+            retryable=False,
+        )
     if _MOVED.search(stderr):
         return GitError(
             f"{remote} has commits on {branch} that the sandbox does not have. Get them in there, or push with "
             "force-with-lease if they are to be replaced.",
             retryable=False,
         )
-    if "[rejected]" in stderr or "[remote rejected]" in stderr or "hook" in stderr:
-        return GitError(f"The push to {remote} was refused: {said}", retryable=False)
+    if "failed to push some refs" in stderr:
+        return GitError(f"The push to {remote} was refused, by a hook or by git itself: {said}.", retryable=False)
     return explain(words, str(place.folder), 1, stderr)
+
+
+def _reason(stderr: str) -> str:
+    """The last lines of what a remote, or a hook, said of its refusal, without git's own around them."""
+    lines = (line.strip().removeprefix("remote:").strip() for line in stderr.splitlines())
+    told = [line for line in lines if line and not line.startswith(_AROUND)]
+    said = [line for line in told if not line.startswith("! [")] or told
+    return without_credentials(" · ".join(said[-4:])[:600]).rstrip(".") or "it does not say why"
