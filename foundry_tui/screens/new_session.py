@@ -19,7 +19,7 @@ from foundry_tui.view.labels import title_of
 from foundry_tui.view.new_session import default_name, draft_key, session_remarks
 from foundry_tui.view.new_task import Remark, known_agents
 from foundry_tui.widgets.bars import ActionBar
-from foundry_tui.widgets.completion import Completion
+from foundry_tui.widgets.completion import Completion, settle_choices
 
 
 class NewSessionRequest(Struct, frozen=True):
@@ -99,6 +99,7 @@ class NewSessionScreen(FoundryDialog[NewSessionRequest]):
         self.action_open_session()
 
     def action_open_session(self) -> None:
+        settle_choices(self, lambda name: self._remarks()[name].bad)
         wrong = next((field for field, remark in self._remarks().items() if remark.bad), None)
         if wrong is not None:
             self.query_one(f"#{wrong}").focus()

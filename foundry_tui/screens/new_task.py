@@ -62,7 +62,7 @@ from foundry_tui.view.new_task import (
 )
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.chips import Chips
-from foundry_tui.widgets.completion import Completion
+from foundry_tui.widgets.completion import Completion, settle_choices
 from foundry_tui.widgets.no_agent import NoAgentNote
 from foundry_tui.widgets.prompt_field import PromptField
 
@@ -365,9 +365,9 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def action_create(self) -> None:
         self._tried = True
+        settle_choices(self, lambda name: self._remarks()[name].bad)
         request = self.request()
         if request is None:
-            self._judge_all()
             self._go_to_wrong_field()
             return
         if self._no_agent.missing is not None:
@@ -435,11 +435,12 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def _go_to_wrong_field(self) -> None:
         wrong = next((name for name in LABELS if self._remarks().get(name, NOTHING).bad), None)
+        if wrong in OPTIONS:
+            self.add_class("-unfolded")
+        self._judge_all()
         if wrong is not None:
-            if wrong in OPTIONS:
-                self.add_class("-unfolded")
-                self._judge_all()
             self.query_one(f"#{wrong}").focus()
+            self.call_after_refresh(self.query_one(f"#{wrong}-remark").scroll_visible, animate=False)
 
     def action_open_editor(self) -> None:
         self._edit_prompt()

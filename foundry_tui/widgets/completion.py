@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from itertools import islice
+from typing import Any
 
 from textual import events
 from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import Input
 
 from foundry_tui.contract.control_characters import harmless
@@ -23,6 +25,8 @@ class Completion(ChoiceList):
         super().__init__(field, self._take)
         self._candidates = candidates
         self._taken: str | None = None
+        self._chosen = False
+        """Whether somebody went to the highlighted choice."""
 
     @property
     def _input(self) -> Input:
@@ -51,18 +55,20 @@ class Completion(ChoiceList):
                 message.prevent_default()
                 message.stop()
         elif isinstance(message, Input.Changed) and self._input.has_focus:
-            typed, taken, self._taken = self._typed, self._taken, None
+            typed, taken, self._taken, self._chosen = self._typed, self._taken, None, False
             self._offer(typed if typed and self._input.value != taken else None)
 
     def _does(self, key: str) -> bool:
         """Whether this key did something here, so that the field does not."""
         if key == "down" and not self.display:
             self._offer(self._typed)
+            self._chosen = True
             return self.display
         if not self.display:
             return False
         if key in ("down", "up"):
             self.move(1 if key == "down" else -1)
+            self._chosen = True
         elif key in ("enter", "tab"):
             self._take()
         elif key == "escape":
@@ -89,6 +95,12 @@ class Completion(ChoiceList):
         best = sorted(having, key=lambda found: -score(found[0], typed))
         return [Choice(name=text, text=text, places=places) for text, places in best]
 
+    def settle(self, is_wrong: Callable[[str], bool]) -> None:
+        """What is written is sent: take the highlighted choice that somebody went to, or else would be refused."""
+        if self.display and (self._chosen or is_wrong(self._input.id or "")):
+            self._take()
+        self.show(())
+
     def _take(self) -> None:
         choice = self.highlighted
         if choice is not None:
@@ -97,3 +109,9 @@ class Completion(ChoiceList):
             field.value = choice.text
             field.cursor_position = len(choice.text)
             self.show(())
+
+
+def settle_choices(dialog: Screen[Any], is_wrong: Callable[[str], bool]) -> None:
+    """What is written in a dialog is sent: see `settle`; `is_wrong` tells whether a field would be refused."""
+    for completion in dialog.query(Completion):
+        completion.settle(is_wrong)

@@ -28,7 +28,7 @@ from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.repository_check import folders_below, judge
 from foundry_tui.screens.task import TaskScreen
 from foundry_tui.screens.tasks import TasksScreen
-from foundry_tui.view.new_task import Remark, remarks_of
+from foundry_tui.view.new_task import FIELDS, Remark, remarks_of
 from foundry_tui.view.starts import read_start, written_start
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion
@@ -280,6 +280,43 @@ async def test_an_empty_prompt_is_said_beside_it() -> None:
         assert on.commands.created == []
         await on.press(*"x")
         assert "say what the agent should do" not in text_of(on)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "typed"),
+    [("fix it", ""), ("fix it", "zz..b"), ("fix it", "d\x1b[B"), ("", "a")],
+    ids=["nothing", "wrong", "a choice", "no prompt"],
+)
+@pytest.mark.parametrize("name", FIELDS)
+async def test_from_every_field_the_key_creates_or_says_why_not(name: str, prompt: str, typed: str) -> None:
+    async with dialog(size=(80, 12)) as on:
+        await on.press(*prompt)
+        the_dialog(on).add_class("-unfolded")
+        the_dialog(on).query_one(f"#{name}").focus()
+        await on.burst(f"{typed}\x13")
+        if on.commands.created:
+            assert isinstance(on.app.screen, TaskScreen)
+            return
+        focused = the_dialog(on).focused
+        assert focused is not None
+        told = the_dialog(on).query_one(f"#{focused.id}-remark", Static)
+        assert told.has_class("-bad")
+        assert str(told.content)[:30] in words_of(on), "it stands where one sees it"
+
+
+async def test_the_key_takes_the_choice_that_is_highlighted_unless_something_else_is_meant() -> None:
+    async with dialog() as on:
+        await on.press(*"fix it", "shift+tab")
+        put(on, "repo", "")
+        await on.burst("d\x13")
+        assert [request.repo for request in on.commands.created] == ["/src/docs"]
+    async with dialog(make_store([make_task(1, TaskStatus.IDLE, agent="claude")], [make_repo("shop")])) as on:
+        await on.press(*"fix it", "tab")
+        await on.burst("cl\x13")
+        assert on.commands.created[0].agent == "cl", "it is a name as good as another"
+        await on.press("escape", "n", *"again", "tab")
+        await on.burst("cl\x1b[B\x13")
+        assert on.commands.created[1].agent == "claude"
 
 
 async def test_creating_another_stays_open() -> None:
