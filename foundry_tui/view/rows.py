@@ -18,7 +18,7 @@ from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.highlights import spans
 from foundry_tui.view.labels import LEAVING, UNSENT, glyph_of, title_of
 from foundry_tui.view.roles import Role, RowPiece
-from foundry_tui.view.says import RowKeys, Saying, context_share, saying, timed_text
+from foundry_tui.view.says import RowKeys, Saying, behind_time, context_share, saying, timed_text
 
 GAP = 2
 """Cells between columns."""
@@ -116,7 +116,10 @@ def moving_parts(
 
     Its age is that of `now`; what it does is timed by `heard`, which stands still while nothing is heard of it.
     """
-    state = timed_text(task, glyphs, heard.now_ms(), creation, width=columns.said)
+    behind = sum(cell_len(text) for text, _ in behind_time(task))
+    room = columns.said - (GAP + behind if behind else 0)
+    width = room if room >= LEAST_SAID else columns.said
+    state = timed_text(task, glyphs, heard.now_ms(), creation, width=width)
     return Moving(glyph_of(task, glyphs, heard.frame(), creation), state, age(now - task.created_at))
 
 

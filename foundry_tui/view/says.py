@@ -57,6 +57,11 @@ def timed_text(
     return text
 
 
+def behind_time(task: TaskSummary) -> tuple[RowPiece, ...]:
+    """What stands behind a text that tells the time."""
+    return _plan(task) or _simulated(task)
+
+
 def _is_timed(task: TaskSummary) -> bool:
     """Whether nothing but its state can be said, and since when."""
     if needs_person(task):
@@ -80,7 +85,7 @@ def saying(
     if reason is not None:
         return Saying(reason, Role.FAILED)
     if timed is not None:
-        return Saying(timed, role, _plan(task) or _simulated(task))
+        return Saying(timed, role, behind_time(task))
     ask = first_ask(task)
     if ask is not None:
         count = f"1 of {task.needs_input}: " if task.needs_input > 1 else ""

@@ -232,6 +232,13 @@ def test_a_simulated_task_says_so_where_its_state_is_said(status: TaskStatus) ->
     assert "simulated" not in row(140, status=status, provider="local")
 
 
+def test_the_progress_bar_gives_way_before_words_are_cut() -> None:
+    stage = StageProgress(name=StageName.CREATE_SANDBOX, attempt=1, max_attempts=3, started_at=NOW - 2 * SECOND)
+    narrow = row(60, title="Move all of CI to arm", status=TaskStatus.CREATE_SANDBOX, stage=stage, provider="demo")
+    assert "  sandbox 2s " in narrow and "simulated" in narrow
+    assert "▱ sandbox 2s" in row(80, status=TaskStatus.CREATE_SANDBOX, stage=stage, provider="demo")
+
+
 def test_a_repositorys_name_is_never_cut_beside_empty_cells() -> None:
     name = "a-repository-with-a-very-long-name"
     assert name in row(120, repo_label=name)
