@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio
 import msgspec
@@ -17,6 +17,8 @@ from foundry_tui.contract.forms import wrong_fields
 from foundry_tui.contract.pull_request import Checks, Comment
 from foundry_tui.contract.questions import FileEdit, FormField, PermissionOption
 from foundry_tui.contract.records import Accepts, SessionCommand, SessionOption, Usage
+
+T = TypeVar("T")
 
 SCRIPT_VARIABLE = "FOUNDRY_DEMO_SCRIPT"
 DEFAULT_MS = 20
@@ -196,39 +198,31 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("each of tasks needs a match")
 
     def call(self, name: str, prompt: str) -> CallScript:
-        found: CallScript | None = self._find(name, prompt)  # type: ignore[assignment]  # Scene's fields by name
-        return found or CallScript()
+        return self._find(prompt, lambda scene: getattr(scene, name), CallScript())
 
     def turn(self, prompt: str) -> TurnScript:
-        found: TurnScript | None = self._find("turn", prompt)  # type: ignore[assignment]  # Scene's fields by name
-        return found or TurnScript()
+        return self._find(prompt, lambda scene: scene.turn, TurnScript())
 
     def pull_request(self, prompt: str) -> PullRequestScript:
-        found: PullRequestScript | None = self._find("pull_request", prompt)  # type: ignore[assignment]  # as above
-        return found or PullRequestScript()
+        return self._find(prompt, lambda scene: scene.pull_request, PullRequestScript())
 
     def issue(self, prompt: str) -> IssueScript:
-        found: IssueScript | None = self._find("issue", prompt)  # type: ignore[assignment]  # as above
-        return found or IssueScript()
+        return self._find(prompt, lambda scene: scene.issue, IssueScript())
 
     def agent(self, prompt: str) -> AgentScript:
-        found: AgentScript | None = self._find("agent", prompt)  # type: ignore[assignment]  # Scene's fields by name
-        return found or self.agent_offers
+        return self._find(prompt, lambda scene: scene.agent, self.agent_offers)
 
     def would_lose(self, prompt: str) -> tuple[str, ...]:
-        found: tuple[str, ...] | None = self._find("would_lose", prompt)  # type: ignore[assignment]  # as above
-        return found or ()
+        return self._find(prompt, lambda scene: scene.would_lose, ())
 
     def files(self, prompt: str) -> tuple[str, ...]:
         """What the sandbox has beside what the turns edit."""
-        found: tuple[str, ...] | None = self._find("files", prompt)  # type: ignore[assignment]  # as above
-        return found or ()
+        return self._find(prompt, lambda scene: scene.files, ())
 
-    def _find(self, name: str, prompt: str) -> object:
-        for scene in self.tasks:
-            if scene.match is not None and scene.match in prompt and getattr(scene, name) is not None:
-                return getattr(scene, name)
-        return getattr(self.default, name)
+    def _find(self, prompt: str, part: Callable[[Scene], T | None], otherwise: T) -> T:
+        """This part of the first scene that matches the prompt and has it, else of `default`, else `otherwise`."""
+        matching = (scene for scene in self.tasks if scene.match is not None and scene.match in prompt)
+        return next((found for scene in (*matching, self.default) if (found := part(scene)) is not None), otherwise)
 
 
 _TYPE = msgspec.inspect.type_info(Script)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import anyio
 
@@ -71,9 +72,8 @@ class InProcess(World):
             self._committed = anyio.Event()
             return history
 
-        setattr(storage, "commit", tell)  # noqa: B010 - no type has methods that can be replaced
         try:
-            with anyio.fail_after(20):
+            with patch.object(storage, "commit", tell), anyio.fail_after(20):
                 clones = Clones(self.data)
                 trust = Trust(self.data)
                 providers = {provider.name: provider}

@@ -30,11 +30,13 @@ class Steers(DemoAgents):
 
     outcome = Steered.TAKEN
     asked: list[str]
+    steered: anyio.Event
     goes_on: anyio.Event
     answering: anyio.Event | None = None
 
     async def steer(self, call: Call, prompt: Prompt) -> Steered:
         self.asked.append(prompt.text)
+        self.steered.set()
         if self.answering is not None:
             await self.answering.wait()
         return await super().steer(call, prompt) if self.outcome is Steered.TAKEN else self.outcome
@@ -47,7 +49,7 @@ def demo(place: InProcess) -> tuple[DemoProvider, Steers]:
     place.set_script({"agent": {"accepts": {"steering": True}}})
     provider = place.provider()
     agents = Steers(provider._world, provider._script)
-    agents.asked, agents.goes_on = [], anyio.Event()
+    agents.asked, agents.steered, agents.goes_on = [], anyio.Event(), anyio.Event()
     provider.agents = agents
     return provider, agents
 
@@ -69,17 +71,18 @@ async def steer(backend: Backend, session_id: str) -> None:
 
 
 async def prompts(
-    backend: Backend, task_id: str, accept: Callable[[list[PromptState]], bool]
-) -> tuple[TaskDetail, list[PromptState]]:
-    """The task and the states of its session's prompts, once they are as wanted."""
-    while True:
-        task = await backend.commands.task(task_id)
+    place: InProcess, backend: Backend, task_id: str, accept: Callable[[list[PromptState]], bool]
+) -> TaskDetail:
+    """The task, once the states of its session's prompts are as wanted."""
+
+    async def are_so() -> bool:
         state = await backend.storage.load(task_id)
         assert state is not None
-        states = [each.state for each in state.prompts[task.sessions[0].session_id]]
-        if accept(states):
-            return task, states
-        await anyio.sleep(0.01)
+        ((_, prompts),) = state.prompts.items()
+        return accept([prompt.state for prompt in prompts])
+
+    await place.until(are_so)
+    return await backend.commands.task(task_id)
 
 
 async def test_it_is_delivered_into_the_turn_and_answered_with_it(place: InProcess) -> None:
@@ -87,10 +90,10 @@ async def test_it_is_delivered_into_the_turn_and_answered_with_it(place: InProce
     async with place.backend(provider, settings()) as backend:
         task_id, session_id = await in_turn(place, backend)
         await steer(backend, session_id)
-        task, _ = await prompts(backend, task_id, lambda states: states == [DELIVERED, DELIVERED])
+        task = await prompts(place, backend, task_id, lambda states: states == [DELIVERED, DELIVERED])
         assert task.status == "running"
         agents.goes_on.set()
-        task, _ = await prompts(backend, task_id, lambda states: states == [ANSWERED, ANSWERED])
+        task = await prompts(place, backend, task_id, lambda states: states == [ANSWERED, ANSWERED])
         kinds = [str(event.kind) for event in (await backend.commands.task(task_id)).history]
         counts = [kinds.count(kind) for kind in ("session.stopped", "prompt.delivered", "task.running")]
         assert counts == [0, 2, 1]
@@ -104,9 +107,9 @@ async def test_what_the_agent_refuses_stops_the_turn_and_is_the_next(place: InPr
     async with place.backend(provider, settings()) as backend:
         task_id, session_id = await in_turn(place, backend)
         await steer(backend, session_id)
-        await prompts(backend, task_id, lambda states: states == [FAILED, DELIVERED])
+        await prompts(place, backend, task_id, lambda states: states == [FAILED, DELIVERED])
         agents.goes_on.set()
-        await prompts(backend, task_id, lambda states: states == [FAILED, ANSWERED])
+        await prompts(place, backend, task_id, lambda states: states == [FAILED, ANSWERED])
 
 
 async def test_what_comes_as_the_turn_ends_is_the_next(place: InProcess) -> None:
@@ -116,12 +119,11 @@ async def test_what_comes_as_the_turn_ends_is_the_next(place: InProcess) -> None
     async with place.backend(provider, settings()) as backend:
         task_id, session_id = await in_turn(place, backend)
         await steer(backend, session_id)
-        while not agents.asked:
-            await anyio.sleep(0)
+        await agents.steered.wait()
         agents.goes_on.set()
-        await prompts(backend, task_id, lambda states: states == [ANSWERED, QUEUED])
+        await prompts(place, backend, task_id, lambda states: states == [ANSWERED, QUEUED])
         agents.answering.set()
-        await prompts(backend, task_id, lambda states: states == [ANSWERED, ANSWERED])
+        await prompts(place, backend, task_id, lambda states: states == [ANSWERED, ANSWERED])
     assert len(place.effects(effect="deliver_prompt")) == 2
 
 
@@ -131,11 +133,10 @@ async def test_cut_on_its_way_it_is_asked_for_again_after_the_restart(place: InP
     async with place.backend(provider, settings()) as backend:
         task_id, session_id = await in_turn(place, backend)
         await steer(backend, session_id)
-        while not agents.asked:
-            await anyio.sleep(0)
+        await agents.steered.wait()
     agents.answering = None
     async with place.backend(provider, settings()) as backend:
-        await prompts(backend, task_id, lambda states: states == [DELIVERED, DELIVERED])
+        await prompts(place, backend, task_id, lambda states: states == [DELIVERED, DELIVERED])
         agents.goes_on.set()
-        await prompts(backend, task_id, lambda states: states == [ANSWERED, ANSWERED])
+        await prompts(place, backend, task_id, lambda states: states == [ANSWERED, ANSWERED])
     assert len(place.effects(effect="deliver_prompt")) == 2

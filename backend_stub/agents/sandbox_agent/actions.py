@@ -7,12 +7,12 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.questions import COMMANDS, command_of, input_told, request_of
 from backend_stub.agents.sandbox_agent.updates import Translation
 from backend_stub.domain.rulings import READING, Action, lies_inside
+from foundry_tui.contract.codec import decode
 from foundry_tui.contract.questions import Question
 
 LOOK_SECONDS = 1.0
@@ -27,7 +27,7 @@ VARIABLES = ("env", "environment", "envs")
 async def action_of(message: Message, translation: Translation, question: Question) -> Action:
     """What would be done; the question was read from the same message."""
     called_with = input_told(request_of(message).tool_call, translation)
-    value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
+    value: Any = decode(called_with.raw, Any) if called_with.raw else None
     given = value if isinstance(value, dict) else {}
     commands = tuple(dict.fromkeys(_commands(given)))
     folders = [given[name] for name in FOLDERS if given.get(name)]

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from foundry_tui.contract.codec import decode
+
 LONGEST = 600
 """Characters of an agent's words that a sentence quotes; the task's log has them whole."""
 AUTH_REQUIRED = -32000
@@ -197,8 +199,8 @@ def _offer(method: AuthMethod) -> str:
 def _any(raw: Raw | bytes) -> Any:
     """A value of any shape, or its text where it cannot be read."""
     try:
-        return msgspec.json.decode(raw)  # noqa: TID251  # any shape is what is wanted
-    except (msgspec.DecodeError, RecursionError):
+        return decode(raw, Any)
+    except msgspec.DecodeError:
         return bytes(raw).decode(errors="replace")
 
 

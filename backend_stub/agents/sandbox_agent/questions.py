@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 from backend_stub.agents.sandbox_agent import elicitation
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.updates import NOTHING, Item, ToolInput, Translation, excerpt
+from foundry_tui.contract.codec import decode
 from foundry_tui.contract.questions import FileEdit, PermissionOption, Question
 from foundry_tui.contract.rules import EXECUTE
 from foundry_tui.contract.transcript import TranscriptKind
@@ -76,7 +77,7 @@ def question_of(message: Message, translation: Translation) -> Question:
         texts = texts or [known.content] * bool(known.content)
         edits = edits or list(known.edits)
     kind = call.kind or (known.kind if known else "other")
-    value: Any = msgspec.json.decode(called_with.raw) if called_with.raw else None  # noqa: TID251  # the tool's own words
+    value: Any = decode(called_with.raw, Any) if called_with.raw else None
     texts = _without_what_is_known(texts, value, translation.cwd)
     options = tuple(option for raw in request.options if (option := _readable(raw)) is not None)
     news = _news(value, called_with.paths, edits, call.tool_call_id, translation)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Unreadable
+from foundry_tui.contract.codec import decode
 from foundry_tui.contract.questions import FileEdit
 from foundry_tui.contract.transcript import PlanBody, PlanEntry, ToolCallBody, TranscriptKind
 
@@ -310,7 +311,7 @@ class Translation(Struct, kw_only=True):
 
 def _paths(locations: Raw) -> Iterator[str]:
     """The paths of those places that can be read."""
-    places: object = msgspec.json.decode(locations)  # noqa: TID251  # no type
+    places: object = decode(locations, Any)
     for place in places if isinstance(places, list) else ():
         if isinstance(place, dict) and isinstance(path := place.get("path"), str) and path:
             yield path
@@ -366,7 +367,7 @@ def _with_rest(text: str, beyond: int) -> str:
 
 def _words_of(raw: Raw) -> str:
     """The text of a raw output: itself, or what stands under one of the usual names."""
-    value: object = msgspec.json.decode(raw)  # noqa: TID251  # no type
+    value: object = decode(raw, Any)
     if isinstance(value, dict):
         value = next((value[name] for name in _OUTPUTS if isinstance(value.get(name), str) and value[name]), "")
     return value if isinstance(value, str) else ""
