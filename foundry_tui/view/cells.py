@@ -29,6 +29,10 @@ def fit_end(text: str, width: int, ellipsis: str = "…") -> str:
     text = plain(text)
     if cell_len(text) <= width:
         return text
-    while text and cell_len(text) > width - 1:
-        text = text[1:]
-    return ellipsis + text.lstrip(_JOINER)
+    begin, room = len(text), width - 1
+    while begin and (room := room - cell_len(text[begin - 1])) >= 0:
+        begin -= 1
+    # Letters that make one glyph together may take more cells than each by itself.
+    while begin < len(text) and cell_len(text[begin:]) > width - 1:
+        begin += 1
+    return ellipsis + text[begin:].lstrip(_JOINER)
