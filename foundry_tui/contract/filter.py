@@ -119,29 +119,26 @@ def _alike(text: str, names: Mapping[str, str]) -> Iterator[str]:
     return (key for _, _, key in extract_iter(text, names, scorer=partial_ratio, score_cutoff=FUZZY_SCORE))
 
 
+_WORDS_OF: dict[str, Callable[[Entry], str]] = {
+    "": lambda entry: entry.text,
+    "status": lambda entry: entry.status,
+    "repo": lambda entry: entry.repo,
+    "agent": lambda entry: entry.agent,
+    "host": lambda entry: entry.host,
+    "branch": lambda entry: entry.branch,
+    "id": lambda entry: entry.task_id,
+    "pr": lambda entry: entry.pull_request,
+}
+"""Where a term of each field is looked for."""
+
+
 def _test(term: Term) -> Callable[[Entry], bool]:
     """What holds of an entry as it is written; slips are not looked for."""
     text = term.text
-    match term.field:
-        case "":
-            return lambda entry: text in entry.text
-        case "status":
-            return lambda entry: text in entry.status
-        case "repo":
-            return lambda entry: text in entry.repo
-        case "agent":
-            return lambda entry: text in entry.agent
-        case "host":
-            return lambda entry: text in entry.host
-        case "branch":
-            return lambda entry: text in entry.branch
-        case "id":
-            return lambda entry: text in entry.task_id
-        case "pr":
-            return lambda entry: text in entry.pull_request
-        case _:
-            is_meant = "unread".startswith(text)
-            return lambda entry: is_meant and entry.unread
+    if words_of := _WORDS_OF.get(term.field):
+        return lambda entry: text in words_of(entry)
+    is_meant = "unread".startswith(text)
+    return lambda entry: is_meant and entry.unread
 
 
 def _holding(term: Term, entries: dict[str, Entry]) -> dict[str, Entry]:

@@ -5,7 +5,6 @@ Also what a filter costs that finds next to nothing among all, and what the app'
 
 import asyncio
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 import anyio
-import httpx
 
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
@@ -27,6 +25,7 @@ from tests.bench.first_content import foundry, homeless
 from tests.bench.holding import holding
 from tests.bench.idle import memory_of
 from tests.bench.terminal import Terminal
+from tests.bench.waited import longest_wait
 
 FEW, MANY = 1_000, 100_000
 ROUNDS = 9
@@ -69,29 +68,6 @@ def _painted(backend: BackendProcess) -> float:
             with Terminal([foundry()], env, cwd=backend.repository) as terminal:
                 taken.append(terminal.wait_for("Done"))
     return fastest_half(taken) * 1000
-
-
-def _waited(backend: BackendProcess, meanwhile: Callable[[], object]) -> float:
-    """The longest that another request waited, in milliseconds."""
-    longest, done = 0.0, threading.Event()
-    http = httpx.Client(transport=httpx.HTTPTransport(uds=str(backend.socket)), base_url="http://foundry")
-
-    def ask() -> None:
-        nonlocal longest
-        while not done.is_set():
-            began = time.perf_counter()
-            http.get("/v1/health")
-            longest = max(longest, time.perf_counter() - began)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
-        meanwhile()
-    finally:
-        done.set()
-        asking.join()
-        http.close()
-    return longest * 1000
 
 
 class Held:
@@ -162,8 +138,8 @@ def _figures() -> Iterator[Figure]:
         yield Figure(name="a page of 250 older tasks", value=page, unit="ms")
         rare = _best(lambda: many.get("/v1/tasks", filter="zzzzqq"), 3)
         yield Figure(name=f"a filter that finds nothing among {MANY:,}", value=rare, unit="ms")
-        quiet = _waited(many, lambda: time.sleep(rare / 1000))
-        waited = _waited(many, lambda: many.get("/v1/tasks", filter="zzzzqq"))
+        quiet = longest_wait(many, "/v1/health", lambda: time.sleep(rare / 1000))
+        waited = longest_wait(many, "/v1/health", lambda: many.get("/v1/tasks", filter="zzzzqq"))
         note = f"with nothing else to do {quiet:,.0f} ms"
         yield against_limit("the longest that another request waited behind it", waited, "ms", 100, note)
         yield against_limit("memory of the backend after that", memory_of(_pid(many)), "MiB", 90)
