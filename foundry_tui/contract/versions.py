@@ -12,7 +12,7 @@ def is_older(other: str, than: str = VERSION) -> bool:
 
 def _numbers(text: str) -> tuple[int, ...] | None:
     parts = text.split("+")[0].split(".")
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
         return None
     numbers = [int(part) for part in parts]
     while numbers and not numbers[-1]:

@@ -14,7 +14,7 @@ ALIGNED_LINES = 400
 ALIKE = 0.5
 """How much two lines have in common, from 0 to 1, to be taken for one line that was changed."""
 
-_HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
+_HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)")
 
 
 class PatchLine(Struct, frozen=True, gc=False):

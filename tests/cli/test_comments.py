@@ -33,7 +33,7 @@ def test_comments_are_kept_until_they_are_sent_together(cli: Cli) -> None:
 
 def test_what_is_no_place_is_refused(shared: Cli) -> None:
     task_id = shared.create("be commented on")["task_id"]
-    for place in ("a.py", "a.py:0", "a.py:5-2", ":3", "a.py:x"):
+    for place in ("a.py", "a.py:0", "a.py:5-2", ":3", "a.py:x", "a.py:" + "9" * 5_000):
         assert "no PATH:LINE" in shared("comment", task_id, place, "why", code=2).err
     assert "is empty" in shared("comment", task_id, "a.py:1", " ", code=2).err
 

@@ -26,9 +26,11 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.status import StageName, TaskStatus, reached
 from foundry_tui.contract.task_words import Group, group_of
 from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
+from foundry_tui.contract.versions import is_older
 from foundry_tui.view.glyphs import ASCII, UNICODE
 from foundry_tui.view.history import details, sentence
 from foundry_tui.view.labels import glyph_of, state_text
+from foundry_tui.view.patches import parse_patch
 from foundry_tui.view.stepper import StepState, failure, steps
 from foundry_tui.view.task_notices import turn_words
 from foundry_tui.view.transcript import Standing, entry_of, entry_of_prompt
@@ -147,3 +149,9 @@ def test_a_session_and_a_question_in_an_unknown_state_say_so() -> None:
 
 def _plain(record: object) -> dict[str, Any]:
     return codec.decode(codec.encode(record), dict[str, Any])
+
+
+def test_numbers_that_python_does_not_read_are_none() -> None:
+    number = "9" * 5_000
+    assert not is_older(number)
+    assert parse_patch(f"@@ -{number} +1 @@\n-a\n") == parse_patch("@@ -x +1 @@\n-a\n")

@@ -23,7 +23,7 @@ from foundry_tui.contract.requests import CreatePrompt
 from foundry_tui.view.comments import PlacedComment, comment_on, comments_prompt, placed_all, prompt_id_of, span, where
 from foundry_tui.view.patches import PatchLine, parse_patch
 
-_PLACE = re.compile(r"(.+):(\d+)(?:-(\d+))?")
+_PLACE = re.compile(r"(.+):(\d{1,9})(?:-(\d{1,9}))?")
 MOST_BYTES = 4_000_000
 """The largest file of a sandbox that is read for the lines of a comment."""
 
