@@ -276,7 +276,7 @@ async def test_a_comparison_cut_before_any_call_of_git_leaves_nothing_wrong(
         async def compare() -> list[list[FileDiff]]:
             patch.seek(0)
             patch.truncate()
-            found = [list(await diff_of(record)), list(await keeper.diff(call, "last"))]
+            found = [list((await diff_of(record)).files), list(await keeper.diff(call, "last"))]
             await write_patch(record, patch)
             await keeper.write_patch(call, "last", patch)
             return found

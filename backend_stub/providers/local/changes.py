@@ -11,7 +11,7 @@ from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from backend_stub.domain.errors import CallError
-from backend_stub.providers.local.comparison import diff_of
+from backend_stub.providers.local.comparison import Compared, diff_of
 from backend_stub.providers.local.losses import losses_of
 from backend_stub.providers.local.recent import RecentDiffs
 from backend_stub.providers.local.record import Losses, Made, Record, Records
@@ -36,6 +36,8 @@ class Changes:
         self._now = now
         self._losses: dict[str, Losses] = {}
         self._diffs = RecentDiffs(DIFFS_LIMIT)
+        self._changed: dict[str, str | None] = {}
+        """What git said had changed when each of `_diffs` was computed."""
         self._waiting: set[str] = set()
         self._again: set[str] = set()
         self._busy: set[str] = set()
@@ -128,6 +130,7 @@ class Changes:
     def forget(self, task_id: str, *, diff: bool = False) -> None:
         """The worktree is gone; its last diff is kept for reading unless that is to be forgotten too."""
         self._losses.pop(task_id, None)
+        self._changed.pop(task_id, None)
         if diff:
             self._diffs.drop(task_id)
         else:
@@ -149,8 +152,10 @@ class Changes:
             if not await anyio.to_thread.run_sync(Path(record.worktree).is_dir):
                 await self._find_kept(task_id, record)
                 return
-            files = await diff_of(record)
             held = self._diffs.get(task_id)
+            known = Compared(held.files, self._changed.get(task_id)) if held is not None else None
+            compared = await diff_of(record, known)
+            files, self._changed[task_id] = compared.files, compared.changed
             at = max(self._now(), (held.computed_at or 0) + 1 if held is not None else 0)
             diff = Diff(files=files, computed_at=at, commits=losses.commits)
             self._diffs.put(task_id, diff)

@@ -26,8 +26,9 @@ from backend_stub.domain.errors import CallError, GitError
 from backend_stub.machine import processes
 from backend_stub.providers.local.binary_sizes import with_sizes
 from backend_stub.providers.local.comparison import files_of_side, within_limits
+from backend_stub.providers.local.kept_patch import write_kept
 from backend_stub.providers.local.own_git_folder import room_beside
-from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.providers.local.record import KNOWN_PATCH, Made, Record, Records
 from backend_stub.providers.local.restoring import become, changed, in_the_way
 from backend_stub.providers.local.snapshot import Between, Snapshot, Worktree
 from backend_stub.providers.local.worktree import common_of, git_dir_of
@@ -133,8 +134,15 @@ class LocalCheckpoints:
             return of.differing.files
 
     async def write_patch(self, call: Call, since: str, into: BinaryIO) -> None:
-        async with self._compared(call, since) as (_, between):
-            await between.run("--patch", "--binary", "--full-index", into=into.fileno())
+        async with self._compared(call, since) as (of, between):
+
+            async def trees() -> str:
+                return f"{between.old} {between.new}"
+
+            async def make(file: BinaryIO) -> None:
+                await between.run("--patch", "--binary", "--full-index", into=file.fileno())
+
+            await write_kept(of.snapshot.place / KNOWN_PATCH, trees, make, into)
 
     async def open(self, call: Call) -> "TaskCheckpoints | None":
         """The checkpoints of a task that has a worktree now; None for one that has none."""

@@ -7,9 +7,11 @@ What git knows is compared by a copy of the worktree's index. Files that it does
 that has nothing else, in a git folder of ours where no attribute and no line-ending rule applies: byte for byte.
 """
 
+import hashlib
 import os
 import shutil
 import stat
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,8 +24,9 @@ import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local.binary_sizes import with_sizes
+from backend_stub.providers.local.kept_patch import write_kept
 from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
-from backend_stub.providers.local.record import Record
+from backend_stub.providers.local.record import KNOWN_PATCH, Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.git import run_git
 from foundry_tui.contract.records import FileDiff
@@ -34,6 +37,8 @@ PATCH_LIMIT = 200_000
 """Characters of one file's patch that are kept."""
 PATCHES_LIMIT = 8_000_000
 """Characters of all patches of a task."""
+TOO_LATE = 2_000_000_000
+"""Nanoseconds for which a file that was changed may be changed again without another time of change."""
 UNTRACKED_LIMIT = 2_000
 """Files unknown to git that are read for counts and patches; further ones are listed only."""
 UNTRACKED_BYTES = 64 * 1024 * 1024
@@ -86,26 +91,42 @@ class _Side:
         return done.stdout
 
 
-async def diff_of(record: Record) -> tuple[FileDiff, ...]:
-    """The worktree's files against where its branch left its base, untracked ones among them, by their paths.
+@dataclass(frozen=True)
+class Compared:
+    """The files that differ; they are the same for as long as git says `changed` again, None if it cannot say so."""
 
-    Raises `GitError`.
+    files: tuple[FileDiff, ...]
+    changed: str | None
+
+
+async def diff_of(record: Record, held: Compared | None = None) -> Compared:
+    """The worktree's files against where its branch left its base, untracked ones among them, by their paths; `held` is
+    what was compared last. Raises `GitError`.
     """
     async with _sides(record, UNTRACKED_LIMIT, UNTRACKED_BYTES) as (known, new, unread):
+        changed = await _changed(record, known, new, unread)
+        if held is not None and held.changed is not None and held.changed == changed:
+            return held
         files = within_limits([*await files_of_side(known), *await files_of_side(new, is_new=True)])
         files = [*await with_sizes(known.folder, known.tree, known.variables, files)]
+        same = changed is not None and await _changed(record, known, new, unread) == changed
     rest = (FileDiff(path=printable(name), status="?", added=None, removed=None, patch="", cut=True) for name in unread)
-    return tuple(sorted((*files, *rest), key=lambda file: file.path))
+    return Compared(tuple(sorted((*files, *rest), key=lambda file: file.path)), changed if same else None)
 
 
 async def write_patch(record: Record, into: BinaryIO) -> None:
     """Write git's own patch of all that `diff_of` tells, whole: `git apply` makes the worktree's files of the base's.
 
-    Raises `GitError`.
+    It is kept beside the worktree until git says that something else has changed. Raises `GitError`.
     """
     async with _sides(record) as (known, new, _):
-        for side in (known, new):
-            await _write_patch(side, into)
+
+        async def make(file: BinaryIO) -> None:
+            for side in (known, new):
+                await _write_patch(side, file)
+
+        kept = Path(record.worktree).parents[1] / KNOWN_PATCH
+        await write_kept(kept, partial(_changed, record, known, new, ()), make, into)
 
 
 async def write_patch_of_names(record: Record, into: BinaryIO) -> tuple[frozenset[str], frozenset[str]]:
@@ -123,6 +144,41 @@ async def write_patch_of_names(record: Record, into: BinaryIO) -> tuple[frozense
                     submodules.add(name)
             await _write_patch(side, into)
     return frozenset(names), frozenset(submodules)
+
+
+async def _changed(record: Record, known: _Side, new: _Side, unread: Sequence[str]) -> str | None:
+    """What git says has changed, and the files as they are on the disk; None for what may become another unseen."""
+    listed = [await side.run("--raw", "-z", "--no-renames") for side in (known, new)]
+    fields = b"".join(listed).decode("utf-8", "surrogateescape").split("\0")
+    if any(GITLINK in modes for modes in fields[:-1:2]):
+        # What a repository inside is on is not to be seen in its folder.
+        return None
+    places = [Path(record.worktree) / name for name in (*fields[1::2], *unread)]
+    common = Path(record.common or record.repository)
+    rules = (common / "config", common / "info" / "attributes", Path(record.git_dir) / "config.worktree")
+    stamps = await anyio.to_thread.run_sync(_stamps, (*places, *rules))
+    if stamps is None:
+        return None
+    said = repr((known.tree, known.autocrlf, listed, stamps))
+    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _stamps(paths: Iterable[Path]) -> Sequence[tuple[int, ...] | None] | None:
+    """In a thread: by what it is told that a file was changed; None when one was so lately that the next change may
+    have the same.
+    """
+    lately = time.time_ns() - TOO_LATE
+    found: list[tuple[int, ...] | None] = []
+    for path in paths:
+        try:
+            held = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            found.append(None)
+            continue
+        if max(held.st_ctime_ns, held.st_mtime_ns) > lately:
+            return None
+        found.append((held.st_mode, held.st_size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino))
+    return found
 
 
 async def _write_patch(side: Side, into: BinaryIO) -> None:

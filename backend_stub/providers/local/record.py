@@ -21,6 +21,8 @@ RECORD = "record.json"
 LOSSES = "losses.json"
 DIFF = "diff.json"
 PATCH = "changes.patch"
+KNOWN_PATCH = "known.patch"
+"""The patch that was asked for last, while the worktree is there."""
 COMPARING = "comparing"
 """The folder of what comparisons need while they last."""
 OPERATION = "operation"
@@ -159,9 +161,11 @@ class Records:
             if place.exists():
                 place.rmdir()
         shutil.rmtree(folder / "agent", ignore_errors=True)
+        for left in folder.glob(f"{KNOWN_PATCH}.*"):
+            left.unlink(missing_ok=True)
         for name in (COMPARING, OPERATION):
             shutil.rmtree(folder / name, ignore_errors=True)
-        for name in (LOSSES, DIFF, PATCH, RECORD):
+        for name in (LOSSES, DIFF, PATCH, KNOWN_PATCH, RECORD):
             (folder / f"{name}.new").unlink(missing_ok=True)
             (folder / name).unlink(missing_ok=True)
         if folder.exists():
@@ -187,6 +191,7 @@ class Records:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             yield file
         await anyio.to_thread.run_sync(new.replace, folder / PATCH)
+        await anyio.to_thread.run_sync(lambda: (folder / KNOWN_PATCH).unlink(missing_ok=True))
 
     def copy_patch(self, task_id: str, into: BinaryIO) -> bool:
         """Write the patch that was kept, if one was."""
