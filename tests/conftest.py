@@ -247,6 +247,7 @@ def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("FOUNDRY_", "GIT_")) or name in ("NO_COLOR", "TEXTUAL_THEME", "TMUX"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     (tmp_path / "home").mkdir()
     for name, folder in folders_of(tmp_path).items():
         monkeypatch.setenv(name, folder)

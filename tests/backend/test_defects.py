@@ -23,12 +23,21 @@ class Stubborn(DemoProvider):
     """Its `create_sandbox` cannot be cancelled: it ends when the test lets it."""
 
     let: anyio.Event
+    begun: anyio.Event
 
     async def create_sandbox(self, call: Call) -> SandboxMade:
         with anyio.CancelScope(shield=True):
+            self.begun.set()
             await self.let.wait()
             return await super().create_sandbox(call)
         raise AssertionError("a shielded scope is not left early")
+
+
+def stubborn(place: InProcess) -> Stubborn:
+    provider = place.provider(Stubborn)
+    assert isinstance(provider, Stubborn)
+    provider.let, provider.begun = anyio.Event(), anyio.Event()
+    return provider
 
 
 class Broken(DemoProvider):
@@ -45,12 +54,10 @@ class Broken(DemoProvider):
 async def test_a_stage_that_ignores_cancellation_holds_nobody_up_and_leaves_nothing(
     place: InProcess, archive: bool
 ) -> None:
-    provider = place.provider(Stubborn)
-    assert isinstance(provider, Stubborn)
-    provider.let = anyio.Event()
+    provider = stubborn(place)
     async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)
-        await until(backend, task_id, has_status(TaskStatus.CREATE_SANDBOX))
+        await provider.begun.wait()
         answered = await backend.commands.end(task_id, ReleaseTask(), archive=archive)
         assert answered.status in (TaskStatus.ARCHIVING, TaskStatus.KILLING)
         ended = await until(backend, task_id, has_status(TaskStatus.ARCHIVED if archive else TaskStatus.KILLED))
@@ -63,12 +70,10 @@ async def test_a_stage_that_ignores_cancellation_holds_nobody_up_and_leaves_noth
 
 
 async def test_what_ignored_cancellation_is_removed_at_the_next_start_too(place: InProcess) -> None:
-    provider = place.provider(Stubborn)
-    assert isinstance(provider, Stubborn)
-    provider.let = anyio.Event()
+    provider = stubborn(place)
     async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)
-        await until(backend, task_id, has_status(TaskStatus.CREATE_SANDBOX))
+        await provider.begun.wait()
         await backend.commands.end(task_id, ReleaseTask(), archive=False)
         await until(backend, task_id, has_status(TaskStatus.KILLED))
         # The sandbox comes into being, but the backend ends before it could remove it again.
@@ -80,9 +85,7 @@ async def test_what_ignored_cancellation_is_removed_at_the_next_start_too(place:
 
 
 async def test_a_stage_that_ignores_its_time_out_fails_all_the_same(place: InProcess) -> None:
-    provider = place.provider(Stubborn)
-    assert isinstance(provider, Stubborn)
-    provider.let = anyio.Event()
+    provider = stubborn(place)
     async with place.backend(provider, settings(timeout_ms=50)) as backend:
         task_id = await place.create(backend)
         task = await until(backend, task_id, has_status(TaskStatus.ERROR))
@@ -114,13 +117,11 @@ async def test_a_defect_of_a_provider_is_said_and_costs_no_task(place: InProcess
 
 
 async def test_a_task_of_a_provider_that_is_gone_says_so(place: InProcess) -> None:
-    stubborn = place.provider(Stubborn)
-    assert isinstance(stubborn, Stubborn)
-    stubborn.let = anyio.Event()
-    async with place.backend(stubborn, settings()) as backend:
+    provider = stubborn(place)
+    async with place.backend(provider, settings()) as backend:
         task_id = await place.create(backend)
         await until(backend, task_id, has_status(TaskStatus.CREATE_SANDBOX))
-        stubborn.let.set()
+        provider.let.set()
         backend.provisioning.cancel(task_id)
     other = place.provider()
     other.name = "other"

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.delenv("GIT_SSH", raising=False)
     monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)
 
