@@ -3,7 +3,9 @@
 import re
 import sqlite3
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import Raw
@@ -12,6 +14,7 @@ from backend_stub import storage
 from backend_stub.storage import sqlite
 from backend_stub.storage.sqlite import FILE_NAME, open_storage
 from backend_stub.storage.sqlite.migration import MIGRATIONS, VERSION, statements_of
+from backend_stub.storage.sqlite.opening import connect
 from backend_stub.storage.sqlite.tables import SQL
 from backend_stub.storage.writing import OF_A_TASK
 from foundry_tui.contract.codec import decode, encode
@@ -158,3 +161,21 @@ def test_migrations_are_numbered_one_after_the_other_and_each_is_whole_statement
     assert [int(path.name[:4]) for path in MIGRATIONS] == list(range(1, VERSION + 1))
     for path in MIGRATIONS:
         assert "".join(statements_of(path)).strip() == path.read_text().strip()
+
+
+def test_a_file_that_is_no_database_is_let_go_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left to the collector it stays open, and Python 3.13 warns of it."""
+    made: list[sqlite3.Connection] = []
+
+    class Remembered(sqlite3.Connection):
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            super().__init__(*arguments, **settings)
+            made.append(self)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Remembered))
+    path = tmp_path / FILE_NAME
+    path.write_bytes(b"this is no database\n" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        connect(path)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        made[0].execute("SELECT 1")

@@ -3,6 +3,7 @@
 import base64
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_attachments_are_told_without_their_content_and_go_with_the_task(backend
     backend.post(f"/v1/tasks/{task_id}/kill", {"force": True})
     backend.wait_task(task_id, "killed")
     assert backend.http.delete(f"/v1/tasks/{task_id}").status_code == 204
-    with sqlite3.connect(f"file:{backend.data / 'foundry.db'}?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{backend.data / 'foundry.db'}?mode=ro", uri=True)) as database:
         assert database.execute("SELECT count(*) FROM attachments").fetchone() == (0,)
 
 

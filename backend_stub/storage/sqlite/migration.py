@@ -5,6 +5,7 @@ A migration that was handed out once is never changed; what is to be otherwise i
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from backend_stub.domain.errors import DatabaseUnusableError
@@ -38,9 +39,8 @@ def migrate(path: Path, connection: sqlite3.Connection) -> None:
         return
     if version > 0:
         copy = path.with_name(f"{path.name}.v{version}")
-        with sqlite3.connect(copy) as kept:
+        with closing(sqlite3.connect(copy)) as kept:
             connection.backup(kept)
-        kept.close()
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in MIGRATIONS[version:]:

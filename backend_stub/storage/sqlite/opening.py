@@ -18,12 +18,16 @@ def connect(path: Path, *, make: bool = False) -> sqlite3.Connection:
     # no other character of a path means anything in a URI once these are quoted
     place = f"file:{quote(os.fsencode(path))}?mode={'rwc' if make else 'rw'}"
     connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page_bytes}")
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page_bytes}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
