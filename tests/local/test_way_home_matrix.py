@@ -294,7 +294,7 @@ SITUATIONS: Mapping[str, tuple[Callable[[Scene], None], Refused]] = {
     "hook fails": (_hook_fails, dict.fromkeys(("commit", "pull_request", "land squash"), "no tabs here")),
     "nobody": (_nobody, dict.fromkeys(MAKES_COMMITS, r"Tell it: git config --global user\.name")),
     "signing fails": (_signing_fails, dict.fromkeys(MAKES_COMMITS, r"could not sign.*commit\.gpgSign")),
-    "remote gone": (_remote_gone, dict.fromkeys(TALKS, "cannot be reached")),
+    "remote gone": (_remote_gone, dict.fromkeys(TALKS, "is not there, or the login")),
     "no such host": (_no_host, dict.fromkeys(TALKS, "cannot be reached.*network")),
     "login wanted": (_login_wanted, dict.fromkeys(TALKS, "wants a login.*by hand")),
     "remote hangs": (_hangs, dict.fromkeys(TALKS, "took longer than.*network")),
