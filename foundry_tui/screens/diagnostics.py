@@ -62,7 +62,7 @@ class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
         self._scroll_topics(COLUMNS)
 
     def _scroll_topics(self, cells: int) -> None:
-        self.query_one("#topics", DataTable).scroll_relative(x=cells, animate=False)
+        self.query_one("#topics", DataTable).scroll_relative(x=cells, animate=False, immediate=True)
 
     def _show_topics(self, topics: Sequence[Sequence[str]]) -> None:
         # Textual looks for markup in a string, and takes a text as it stands.

@@ -112,7 +112,7 @@ class HelpScreen(ScrollActions, FoundryDialog[None]):
     def _search_for(self, text: str) -> None:
         self._words = tuple(text.lower().split())
         self._show()
-        self.query_one("#keys").scroll_to(y=0, animate=False)
+        self.query_one("#keys").scroll_to(y=0, animate=False, immediate=True)
 
     def context(self) -> Context:
         return replace(super().context(), searching=self._search.display)

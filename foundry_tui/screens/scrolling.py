@@ -27,16 +27,16 @@ class Box:
         self._widget = widget
 
     def move(self, lines: int, /) -> None:
-        self._widget.scroll_relative(y=lines, animate=False)
+        self._widget.scroll_relative(y=lines, animate=False, immediate=True)
 
     def move_page(self, pages: float, /) -> None:
         self.move(page_lines(pages, self._widget.scrollable_content_region.height))
 
     def move_to_start(self) -> None:
-        self._widget.scroll_to(y=0, animate=False)
+        self._widget.scroll_to(y=0, animate=False, immediate=True)
 
     def move_to_end(self) -> None:
-        self._widget.scroll_to(y=self._widget.max_scroll_y, animate=False)
+        self._widget.scroll_to(y=self._widget.max_scroll_y, animate=False, immediate=True)
 
 
 class Highlight:

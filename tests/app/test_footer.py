@@ -156,6 +156,13 @@ async def test_help_scrolls_with_the_keys_of_lists() -> None:
         assert box.scroll_y == box.scrollable_content_region.height - 1
 
 
+async def test_each_of_many_quick_keys_scrolls_the_help() -> None:
+    async with stage(a_store(), size=(80, 16)) as on:
+        await on.press("question_mark")
+        await on.burst("jjjjk")
+        assert on.app.screen.query_one("#keys").scroll_y == 3
+
+
 # Leaving.
 
 
