@@ -873,7 +873,7 @@ async def test_what_is_typed_when_a_question_comes_by_itself_is_no_answer_to_it(
 
 
 async def test_a_question_that_comes_by_itself_waits_until_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0.05)
     async with opened(scenes.status_scene(TaskStatus.IDLE)) as on:
         await on.press("i", *"try")
         refuse_kill(on)

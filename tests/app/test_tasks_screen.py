@@ -547,7 +547,7 @@ async def test_what_several_tasks_would_lose_is_asked_in_one_question(monkeypatc
     from foundry_tui.client.commands import CommandProblem
     from foundry_tui.screens.confirm import ConfirmScreen
 
-    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0.05)
     async with stage(some_tasks()) as s:
         await s.press("question_mark")
         for number in (1, 2):
