@@ -374,7 +374,7 @@ def test_turns_are_kept_undone_over_a_restart_and_gone_from_the_repository_with_
     assert (operation["state"], operation["result"]["files"]) == ("done", 2)
     assert (folder / "new.txt").read_text().strip() == "hello"
     assert not (folder / "more.txt").exists()
-    assert "kept as undo-" in texts(backend, task, "notice")[-1]
+    assert "is kept too, among the checkpoints" in texts(backend, task, "notice")[-1]
     say(backend, task, "say going on", "p4")
     is_idle(backend, task_id, prompts=4)
     backend.post(f"{path}/kill", {"force": True, "delete_branch": True})
