@@ -376,6 +376,7 @@ _EVERYWHERE: Sequence[Action] = (
         _A,
         footer=21,
         palette=False,
+        priority=True,
     ),
     Action("leave", "q", "leave", "Out of the screen; from the list, out of Foundry.", "App", _A, palette=False),
     Action(

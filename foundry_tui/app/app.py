@@ -420,7 +420,9 @@ class FoundryApp(textual_compat.UnusedKeys):
 
         if not isinstance(self.screen, Palette):
             self.read_styles("app/palette.tcss")
-            self.push_screen(Palette(placeholder="An action, or a task: words, status:failed…"))
+            dialog = isinstance(self.screen, ModalScreen)
+            found = "An action of this dialog, or a theme" if dialog else "An action, or a task: words, status:failed…"
+            self.push_screen(Palette(placeholder=found))
 
     def action_show_help(self) -> None:
         from foundry_tui.screens.help import HelpScreen

@@ -1,6 +1,9 @@
-"""What the command palette finds: every action that applies here, the agent's commands, every task, every theme."""
+"""What the command palette finds: every action that applies here, the agent's commands, every task, every theme.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+Over a dialog it finds what can be done there, and themes.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
@@ -9,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.fuzzy import Matcher
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from foundry_tui.actions.context import Context
 from foundry_tui.actions.model import Action
@@ -92,8 +95,7 @@ class PaletteProvider(Provider):
     async def discover(self) -> Hits:
         for name, told, run in self._actions():
             yield DiscoveryHit(Content(name), run, help=told)
-        tasks = self.foundry.store.tasks.values()
-        for task in sorted(tasks, key=_as_listed)[:TASKS_OFFERED]:
+        for task in sorted(self._tasks(), key=_as_listed)[:TASKS_OFFERED]:
             run_it = partial(self.foundry.open_task, task.task_id)
             yield DiscoveryHit(Content(_label(task)), run_it, help=self._told(task))
         for name, choose in self._themes():
@@ -151,6 +153,10 @@ class PaletteProvider(Provider):
             for command in session.commands
         ]
 
+    def _tasks(self) -> Collection[TaskSummary]:
+        """The tasks that one can go to: none from a dialog, which would stay open below the task."""
+        return () if isinstance(self.screen, ModalScreen) else self.foundry.store.tasks.values()
+
     def _found(self, query: str) -> Iterator[TaskSummary]:
         """Tasks that the filter of the list would show, `TASKS_FOUND` at most."""
         return islice(self._matching(parse(query)), TASKS_FOUND)
@@ -159,12 +165,12 @@ class PaletteProvider(Provider):
         """Tasks that stand where the search says, as `asks` or `failed`: `TASKS_FOUND` at most, in the list's order."""
         text = query.strip().lower()
         groups = {group for group, words in _STANDS.items() if len(text) >= LETTERS and f" {text}" in f" {words}"}
-        tasks = [task for task in self.foundry.store.tasks.values() if groups and group_of(task) in groups]
+        tasks = [task for task in self._tasks() if groups and group_of(task) in groups]
         return sorted(tasks, key=_as_listed)[:TASKS_FOUND]
 
     def _matching(self, terms: Sequence[Term]) -> Iterator[TaskSummary]:
         """Those tasks, some at once, which is much sooner than one by one and need not look at all of them."""
-        tasks = list(self.foundry.store.tasks.values()) if terms else []
+        tasks = list(self._tasks()) if terms else []
         for start in range(0, len(tasks), LOOKED_AT_AT_ONCE):
             some = tasks[start : start + LOOKED_AT_AT_ONCE]
             found = matching(terms, {task.task_id: entry_of(task) for task in some})

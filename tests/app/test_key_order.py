@@ -4,6 +4,7 @@ import anyio
 import pytest
 from textual import events
 from textual.command import CommandPalette
+from textual.screen import ModalScreen
 from textual.widgets import Input, TextArea
 
 from foundry_tui.client.store import Store
@@ -135,6 +136,21 @@ async def test_the_palette_takes_what_follows() -> None:
         await on.burst(f"\x10{COMMANDS}")
         assert isinstance(on.app.screen, CommandPalette)
         assert on.app.screen.query_one(Input).value == COMMANDS
+
+
+@pytest.mark.parametrize("before", ["nfix: what?", "x", "?", "H", "\rM"])
+async def test_the_palette_takes_what_follows_over_any_dialog_and_leads_back_to_it(before: str) -> None:
+    async with stage(task_scenes.status_scene(TaskStatus.IDLE)) as on:
+        await on.burst(before)
+        dialog, focused = on.app.screen, on.app.focused
+        assert isinstance(dialog, ModalScreen)
+        await on.burst(f"\x10{COMMANDS}")
+        assert isinstance(on.app.screen, CommandPalette)
+        assert on.app.screen.query_one(Input).value == COMMANDS
+        await on.burst("\x1b[27u")
+        assert (on.app.screen, on.app.focused) == (dialog, focused)
+        if isinstance(dialog, NewTaskScreen):
+            assert prompt_text(on) == "fix: what?"
 
 
 async def test_keys_typed_before_the_first_screen_stands_count() -> None:

@@ -279,6 +279,17 @@ async def test_the_palette_runs_actions_on_the_screen_below() -> None:
         assert "shop" in s.app.screen_stack[0].query_one(TaskList).render_line(0).text
 
 
+async def test_the_palette_over_a_dialog_offers_what_can_be_done_there_and_leads_to_no_task() -> None:
+    async with stage(make_store([make_task(1, title="Mend gate")])) as s:
+        await s.press("n", "ctrl+p", *"options")
+        await s.app.workers.wait_for_complete()
+        await s.pilot.pause(0.3)
+        assert "Options" in str(s.app.screen.query_one(OptionList).get_option_at_index(0).prompt)
+        await s.press("ctrl+u", *"mend gate")
+        await s.app.workers.wait_for_complete()
+        assert "Mend gate" not in str([option.prompt for option in s.app.screen.query_one(OptionList).options])
+
+
 # Screens.
 
 
