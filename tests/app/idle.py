@@ -2,23 +2,33 @@
 
 Textual's own pilot sleeps at least 20 ms after each key, until the process has hardly used the processor. That is most
 of the time of a test of the app, and on a machine with much else to do a process that is not let run looks idle.
+
+A frame is drawn as soon as nothing else is to be done: it waits up to 17 ms for what may belong to it, else each key
+and each change would have a test sleep as long. While there is something to do, frames are as far apart as ever.
 """
 
 import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
 import pytest
 from anyio.to_thread import current_default_thread_limiter
+from textual.screen import UPDATE_PERIOD
+from textual.timer import EventTargetGone, Timer
 
 SOON = 1 / 50
 """Seconds, as in Textual: timers that are due within them are waited for, and threads no longer."""
+FRAMES = "screen_update"
+"""How Textual names the timer of a screen's frames."""
 TURNS = 3
 """Turns of the loop in which nothing runs, for what the system has to hand over."""
 _in_threads: WeakSet["asyncio.Future[Any]"] = WeakSet()
+_frames: WeakSet[asyncio.Event] = WeakSet()
+"""Of the screens that are to be drawn with their next frame: what has it come early."""
 
 
 async def until_idle(min_sleep: float = SOON, max_sleep: float = 1) -> None:
@@ -35,6 +45,11 @@ async def until_idle(min_sleep: float = SOON, max_sleep: float = 1) -> None:
         if loop._ready:  # type: ignore[attr-defined]
             turns = 0
         elif turns == TURNS:
+            if _frames:
+                for frame in _frames:
+                    frame.set()
+                turns = 0
+                continue
             wait = _until_next(loop)
             if wait is None and loop.time() < threads_end and _threads_work():
                 wait = 0.001
@@ -54,9 +69,32 @@ def _threads_work() -> bool:
     return bool(_in_threads) or current_default_thread_limiter().borrowed_tokens > 0
 
 
+async def _run_frames(timer: Timer, active: asyncio.Event) -> None:
+    """What the timer of a screen's frames does: the next comes a period after the first change, or in the first pause.
+
+    Textual's own keeps to its beats, however early one was. `active` is the timer's: set while there is a change.
+    """
+    while True:
+        await active.wait()
+        early = asyncio.Event()
+        _frames.add(early)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(UPDATE_PERIOD):
+                    await early.wait()
+        finally:
+            _frames.discard(early)
+        if active.is_set():
+            try:
+                await timer._tick(next_timer=monotonic(), count=1)
+            except EventTargetGone:
+                return
+
+
 @contextmanager
 def pilots_see_what_is_idle() -> Iterator[None]:
     """Have Textual's pilot wait in this way."""
+    run_timer = Timer._run
     run_in_executor = asyncio.base_events.BaseEventLoop.run_in_executor
 
     def run(self: asyncio.base_events.BaseEventLoop, *arguments: Any) -> "asyncio.Future[Any]":
@@ -65,8 +103,12 @@ def pilots_see_what_is_idle() -> Iterator[None]:
         future.add_done_callback(_in_threads.discard)
         return future
 
+    async def run_its_own(timer: Timer) -> None:
+        await (_run_frames(timer, timer._active) if timer.name == FRAMES else run_timer(timer))
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio.base_events.BaseEventLoop, "run_in_executor", run)
+        patch.setattr(Timer, "_run", run_its_own)
         patch.setattr("textual.pilot.wait_for_idle", until_idle)
         patch.setattr("textual.app.wait_for_idle", until_idle)
         yield
