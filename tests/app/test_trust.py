@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 
 import pytest
+from anyio import fail_after
 from textual.widgets import Static
 
+from foundry_tui.app import confirmations
 from foundry_tui.app.options import Options
 from foundry_tui.contract.requests import RepoSetup, SetupFile
 from foundry_tui.screens.new_task import NewTaskScreen
@@ -18,6 +21,11 @@ pytestmark = pytest.mark.anyio
 
 DIGEST = "d" * 64
 SCRIPT = "#!/bin/sh\nnpm ci\n\trm -rf ~ \x1b[8m # hidden \u202e\n" + "".join(f"echo {n}\n" for n in range(40))
+
+
+@pytest.fixture(autouse=True)
+def _a_pause_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 0.05)
 
 
 def a_setup(**fields: object) -> RepoSetup:
@@ -47,7 +55,7 @@ async def create(on: Stage) -> None:
 async def settled(on: Stage) -> None:
     """Wait until it is asked, or clear that nothing is."""
     while not asks(on) and (on.app.confirmations.waiting or any(worker.group == "trust" for worker in on.app.workers)):
-        await on.pilot.pause(0.1)
+        await on.pilot.pause(0.01)
     await on.quiet()
 
 
@@ -117,8 +125,9 @@ async def test_what_nobody_can_trust_is_said() -> None:
         assert any("is a symbolic link" in each.message for each in on.app._notifications)
 
 
-async def test_it_waits_for_a_pause() -> None:
+async def test_it_waits_for_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is typed for the next task does not answer it."""
+    monkeypatch.setattr(confirmations, "QUIET_SECONDS", 60)
     options = Options(bell=False, terminal_notifications=False, repo="/src/shop")
     async with stage(make_store([make_task(1)], [make_repo("shop")]), options=options) as on:
         on.commands.providers = {"local": "ready"}
@@ -128,9 +137,18 @@ async def test_it_waits_for_a_pause() -> None:
         await on.press("ctrl+s")
         await on.press("n")
         await on.burst("yes and more")
-        await on.pilot.pause(1.2)
+        with fail_after(5):
+            while not on.app.confirmations.waiting:
+                await on.pilot.pause(0.01)
+        monkeypatch.setattr(confirmations, "monotonic", lambda: monotonic() + 60)
+        on.app.confirmations._ask_next()
+        await on.quiet()
         assert isinstance(on.app.screen, NewTaskScreen)
         assert not any(call[0] == "trust" for call in on.commands.calls)
+        await on.press("escape")
+        on.app.confirmations._ask_next()
+        await on.quiet()
+        assert asks(on)
 
 
 async def test_what_is_not_in_view_is_told_and_scrolled_to_with_keys() -> None:
