@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,20 @@ class Cut(BaseException):
 
 
 class Cutting:
-    """Lets so many calls of git pass, and cuts the backend at the next one; below 0 it lets all pass."""
+    """Lets so many calls of git pass, and cuts the backend at the next one; below 0 it lets all pass.
+
+    Calls are counted of what is to be cut, not of what is read behind meanwhile.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = -1
+        self._within = ContextVar("within", default=False)
         for name in ("snapshot", "restoring", "checkpoints", "comparison", "binary_sizes"):
             monkeypatch.setattr(f"backend_stub.providers.local.{name}.run_git", self._run)
 
     async def _run(self, folder: str, *words: str, **more: Any) -> Output:
+        if not self._within.get():
+            return await run_git(folder, *words, **more)
         self.left -= 1
         if self.left == -1:
             if words[:2] == ("read-tree", "-m"):
@@ -178,11 +185,13 @@ class Cutting:
     async def cuts(self, left: int, do: Awaitable[object]) -> bool:
         """Whether it was cut before it was done."""
         self.left = left
+        within = self._within.set(True)
         try:
             await do
         except (Cut, BaseExceptionGroup):
             return True
         finally:
+            self._within.reset(within)
             self.left = -1
         return False
 
