@@ -194,6 +194,7 @@ class DemoProvider:
             pushed=pushed,
             upstream=f"origin/{call.task.branch}" if pushed else None,
             conflicts=(),
+            landed="land" in done,
             at=self._runtime.now(),
         )
 

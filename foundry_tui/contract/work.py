@@ -9,7 +9,8 @@ class Work(Record, frozen=True, kw_only=True):
     `ahead` and `behind` count commits against `base`, the remote's branch where there is one. `files`, `added` and
     `removed` are of all changes since the branch left its base, committed or not; null lines: not counted.
     `uncommitted` counts files that a commit would take. `pushed` says that a remote has all commits of the branch.
-    `conflicts` are the paths that bringing in the base would not merge by itself; null: not known.
+    `conflicts` are the paths that bringing in the base would not merge by itself; null: not known. `landed` says that
+    the local base branch has all that the commits of the branch change.
     """
 
     base: str
@@ -23,3 +24,4 @@ class Work(Record, frozen=True, kw_only=True):
     pushed: bool = False
     upstream: str | None = None
     conflicts: tuple[str, ...] | None = None
+    landed: bool = False

@@ -46,6 +46,21 @@ LEAST = 20
 """Cells that a line of words has at least."""
 
 
+class Steps(OptionList):
+    """The list stops at its ends: a key that is held never leads on from the last step to the first."""
+
+    def action_cursor_down(self) -> None:
+        if self._leads_on(range((-1 if self.highlighted is None else self.highlighted) + 1, self.option_count)):
+            super().action_cursor_down()
+
+    def action_cursor_up(self) -> None:
+        if self._leads_on(range(self.highlighted or 0)):
+            super().action_cursor_up()
+
+    def _leads_on(self, places: range) -> bool:
+        return any(not self.get_option_at_index(place).disabled for place in places)
+
+
 class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
     """Stays open while an operation runs, so that its steps are seen; what is under way goes on without it.
 
@@ -74,7 +89,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         with Vertical(id="way-home-box"):
             yield Static("Way home", id="heading")
             yield Static(id="standing", markup=False)
-            yield OptionList(markup=False)
+            yield Steps(markup=False)
             yield Static(id="operation", markup=False)
             yield ActionBar()
 

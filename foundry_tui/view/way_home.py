@@ -199,9 +199,15 @@ def _why_archive(task: TaskSummary) -> str | None:
     last = last_operation(task)
     if last is None or last.kind is not OperationKind.LAND or last.state is not OperationState.DONE:
         return None
-    if task.work is None or task.work.uncommitted:
+    work = task.work
+    if work is None or work.uncommitted:
         return None
-    return f"it has landed on {(last.result or {}).get('into') or _local(task.work.base)}"
+    base = _local(work.base)
+    into = (last.result or {}).get("into") or base
+    # What is committed since is not home.
+    if into == base and work.ahead and not work.landed:
+        return None
+    return f"it has landed on {into}"
 
 
 def _is_next(key: str, work: Work | None, *, proposed: bool) -> bool:
@@ -220,6 +226,7 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     base = work.base if work is not None else task_base(task)
     clean = "nothing is uncommitted" if work is not None and not work.uncommitted else None
     empty = "there is no commit of its own" if work is not None and not work.ahead else None
+    landed = f"{_local(base)} has it all" if work is not None and work.landed else None
     dirty = f"{_files(work.uncommitted)} not committed: commit first" if work is not None and work.uncommitted else None
     # What a remote has by now, only asking it tells.
     known = work is not None and not work.base.startswith(_REMOTE)
@@ -264,12 +271,12 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
         draft = PullRequest(draft=True, wait=wait)
         told.append(("draft", "draft request", "the same, not yet for review", nothing or merged, draft))
     told += [
-        ("land", "land", f"merge {commits} into {local}", empty or dirty, Land(wait=wait)),
+        ("land", "land", f"merge {commits} into {local}", empty or dirty or landed, Land(wait=wait)),
         (
             "squash",
             "land as one",
             f"squash into one commit on {local}",
-            empty or dirty,
+            empty or dirty or landed,
             Land(how="squash", wait=wait),
         ),
         ("apply", "apply", "the changes into your own checkout", nothing, Apply(wait=wait)),

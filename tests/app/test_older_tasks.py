@@ -60,8 +60,7 @@ async def test_older_ones_are_read_when_the_end_of_the_list_is_seen_and_not_befo
         where = cursor(s)
         store = s.store.task_list
         assert store.put_page(page(*range(99, 49, -1), older=98_938), task(HELD[0]))
-        s.store.flush()
-        await s.pilot.pause()
+        await s.flush()
         assert cursor(s) == where
         assert "150 tasks" in bar(s) and "98,938 older" in bar(s)
         await s.press("end")
@@ -82,16 +81,14 @@ async def test_the_filter_asks_for_older_ones_and_what_it_finds_is_merged_where_
         where = cursor(s)
         shown = the_list(s).order.shown
         assert s.store.task_list.put_found(page(12, older=0), more=False)
-        s.store.flush()
-        await s.pilot.pause()
+        await s.flush()
         assert cursor(s) == where
         assert the_list(s).order.shown == shown + 1
         assert "98,987 older" in bar(s)
         await s.press("escape")
         assert s.commands.searched[-1] == ""
         s.store.task_list.let_found_go()
-        s.store.flush()
-        await s.pilot.pause()
+        await s.flush()
         assert cursor(s) == where
         assert task_id(12) not in s.store.tasks
         assert "98,988 older" in bar(s)

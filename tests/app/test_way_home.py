@@ -8,7 +8,7 @@ from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.operations import Commit, HandOver, PullRequest, Undo, Update
 from foundry_tui.contract.records import ErrorKind, Operation, OperationKind, OperationState, TaskError
 from foundry_tui.screens.confirm import ConfirmScreen
-from foundry_tui.screens.way_home import WayHomeScreen
+from foundry_tui.screens.way_home import Steps, WayHomeScreen
 from tests.app.checkpoint_scenes import KEPT
 from tests.app.harness import Stage, put_detail, stage
 from tests.app.looking import text_of
@@ -47,6 +47,21 @@ async def test_enter_asks_for_what_is_highlighted_and_shows_it_until_it_has_fail
         assert str(told.content).count("the hook said no") == 1
         await on.press("escape")
         assert not isinstance(on.app.screen, WayHomeScreen)
+
+
+async def test_a_key_that_is_held_stops_at_the_ends_of_the_steps() -> None:
+    async with stage(menu_scene(), size=(100, 30)) as on:
+        on.app.open_task(TASK)
+        await on.press("H")
+        steps = on.app.screen.query_one(Steps)
+        first = steps.highlighted
+        await on.press("up", "k")
+        assert steps.highlighted == first
+        await on.press("end")
+        last = steps.highlighted
+        assert last != first
+        await on.press("down", "j")
+        assert steps.highlighted == last
 
 
 def _tells(on: Stage, operation: Operation, *, runs: bool, **changes: object) -> None:

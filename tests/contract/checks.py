@@ -16,7 +16,7 @@ TASK_SUMMARY = _fields(
     "needs_input asks unread sessions activity plan work pull_request operation permission_policy host created_at "
     "updated_at revision"
 )
-WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts at")
+WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts landed at")
 PULL_REQUEST = _fields("number url title state checks review mergeable comments at")
 TASK_DETAIL = TASK_SUMMARY | _fields(
     "base_branch started_from sandbox stages permissions leftovers operations history"

@@ -52,6 +52,28 @@ async def test_a_branch_is_told_as_it_stands_and_conflicts_before_anybody_tries(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("how", ["--ff-only", "--squash"])
+async def test_what_the_local_base_has_of_a_branch_has_landed_until_more_is_committed(
+    git_world: LocalWorld, how: str
+) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        folder = Path(task.sandbox.cwd)
+        assert not (await work_of(git_world, provider, task)).landed
+        commit(folder, "new.txt", "x\n")
+        assert not (await work_of(git_world, provider, task)).landed
+        assert task.branch is not None
+        git(git_world.repository, "merge", "--quiet", how, task.branch)
+        if how == "--squash":
+            git(git_world.repository, "commit", "--quiet", "-m", "as one")
+        commit(git_world.repository, "other.txt", "x\n")
+        assert (await work_of(git_world, provider, task)).landed
+        commit(folder, "new.txt", "x\ny\n")
+        assert not (await work_of(git_world, provider, task)).landed
+
+
+@pytest.mark.anyio
 async def test_what_a_remote_has_is_told_of_its_branch_and_it_is_the_base(git_world: LocalWorld) -> None:
     remote = git_world.folder / "remote.git"
     git(git_world.repository, "clone", "--quiet", "--bare", ".", str(remote))

@@ -130,8 +130,13 @@ def test_a_remote_s_base_can_always_be_asked_for_what_is_new() -> None:
 def test_what_has_landed_is_offered_for_archiving() -> None:
     landed = an_operation(OperationState.DONE, kind=OperationKind.LAND, result={"sha": "1", "into": "main"})
     landed = replace(landed, finished_at=2)
-    first, *_ = choices(make_detail(1, work=WORK, operations=(landed,)))
+    home = replace(WORK, landed=True)
+    first, *others = choices(make_detail(1, work=home, operations=(landed,)))
     assert (first.key, first.does, first.why_not) == ("archive", "it has landed on main: release the sandbox", None)
+    again = {choice.key: choice.why_not for choice in others}
+    assert again["land"] == again["squash"] == "main has it all"
+    more, *_ = choices(make_detail(1, work=WORK, operations=(landed,)))
+    assert more.key == "commit", "what was committed since is not home"
     dirty, *_ = choices(make_detail(1, work=replace(WORK, uncommitted=1), operations=(landed,)))
     assert dirty.key == "commit"
 

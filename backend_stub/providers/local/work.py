@@ -45,6 +45,7 @@ async def work_of(record: Record, files: Sequence[FileDiff], now: int) -> Work:
         pushed=upstream is not None and await git.holds(upstream),
         upstream=None if upstream is None else upstream.removeprefix("refs/remotes/"),
         conflicts=await git.conflicts(base) if ahead and behind else (),
+        landed=await git.has_landed(),
         at=now,
     )
 
@@ -93,8 +94,26 @@ class _Git:
         )
         return sum(1 for entry in listed.split("\0") if entry)
 
+    async def has_landed(self) -> bool:
+        """Whether merging the branch's own commits into the local base would change nothing there."""
+        base = self._record.base
+        local = await self._commit(base) if base.startswith(_HEADS) else ""
+        head, begun = await self._commit("HEAD"), self._record.base_commit
+        # A base that nobody has moved has nothing of the branch, and is the usual one.
+        if not local or local == begun or head == begun:
+            return False
+        merged = await self._merged(local)
+        return merged is not None and merged == [await self._text("rev-parse", f"{local}^{{tree}}")]
+
     async def conflicts(self, base: str) -> tuple[str, ...] | None:
         """The paths that a merge of the base would not settle; None where this git cannot tell."""
+        merged = await self._merged(base)
+        if merged is None:
+            return None
+        return tuple(printable(name) for name in dict.fromkeys(merged[1:]))[:MOST_CONFLICTS]
+
+    async def _merged(self, base: str) -> list[str] | None:
+        """The tree that a merge of the base makes, then the paths that it would not settle; None: git cannot tell."""
         async with room_beside(self._record) as room:
             # Merging writes objects: into a folder that is thrown away, while those that are there are read.
             objects = await self._text("rev-parse", "--path-format=absolute", "--git-path", "objects")
@@ -111,8 +130,7 @@ class _Git:
             )  # fmt: skip
         if done.exit_code not in (0, _CLASH):
             return None
-        _, *names = (name for name in done.text.split("\0") if name)
-        return tuple(printable(name) for name in dict.fromkeys(names))[:MOST_CONFLICTS]
+        return [name for name in done.text.split("\0") if name]
 
     async def _commit(self, name: str) -> str:
         """The commit of a name, "" without one."""
