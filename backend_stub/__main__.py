@@ -18,6 +18,7 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
+from backend_stub.console import complain, say
 from backend_stub.domain import database_url
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import (
@@ -38,7 +39,6 @@ from backend_stub.server.routes import make_app
 from backend_stub.server.strangers import Strangers
 from backend_stub.wiring import open_backend
 from foundry_tui.contract.codec import encode
-from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.variables import fingerprints
 
 STOP_SECONDS = 1.6
@@ -111,7 +111,7 @@ def main() -> int:
     try:
         set_up_logging(options.log)
     except OSError as error:
-        print(harmless(f"foundry backend: the log {options.log} cannot be written: {error.strerror}"), file=sys.stderr)  # noqa: T201
+        complain(f"foundry backend: the log {options.log} cannot be written: {error.strerror}")
         return 1
     _ask_for_descriptors()
     try:
@@ -141,10 +141,10 @@ def main() -> int:
             finally:
                 endpoint.remove()
     except (StartError, DatabaseUnusableError, StorageUnavailableError) as error:
-        print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
+        complain(f"foundry backend: {error}")
         return 1
     except SettingError as error:
-        print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
+        complain(f"foundry backend: {error}")
         return 2
 
 
@@ -161,7 +161,7 @@ async def _serve(
 
     def wrong_script(error: SettingError) -> None:
         if server is not None and not server.should_exit:
-            print(harmless(f"foundry backend: {error}", lines=True), file=sys.stderr)  # noqa: T201
+            complain(f"foundry backend: {error}")
             server.exit_code = 2
             server.handle_exit(signal.SIGTERM, None)
 
@@ -175,8 +175,7 @@ async def _serve(
             variables = fingerprints(os.environ)
             folder.tell(Holder(pid=os.getpid(), listening=endpoint.listening, variables=variables))
             _calm_the_collector()
-            ready = encode({"listening": endpoint.listening, "pid": os.getpid()}).decode()
-            print(ready, flush=True)  # noqa: T201
+            say(encode({"listening": endpoint.listening, "pid": os.getpid()}).decode())
             await server.serve(sockets=[endpoint.socket])
             endpoint.remove()
             return server.exit_code

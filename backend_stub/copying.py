@@ -8,10 +8,10 @@ import sys
 
 import anyio
 
+from backend_stub.console import complain, say
 from backend_stub.domain.errors import DatabaseUnusableError, StartError
 from backend_stub.wiring import copy_database
 from foundry_tui.contract.codec import encode
-from foundry_tui.contract.control_characters import harmless
 
 
 def main() -> int:
@@ -19,9 +19,9 @@ def main() -> int:
     try:
         copied = anyio.run(copy_database, os.environ["FOUNDRY_COPY_FROM"], os.environ["FOUNDRY_COPY_TO"])
     except (DatabaseUnusableError, StartError) as error:
-        print(harmless(f"{error}", lines=True), file=sys.stderr)  # noqa: T201
+        complain(str(error))
         return 1
-    print(encode({"tables": copied}).decode())  # noqa: T201
+    say(encode({"tables": copied}).decode())
     return 0
 
 

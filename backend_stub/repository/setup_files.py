@@ -84,8 +84,8 @@ def _read(
 ) -> None:
     here = _shown("/".join(parts))
     try:
-        with folder_below(top, parts) as folder:
-            for name in sorted(os.listdir(folder)):  # noqa: PTH208  # an open folder has no path
+        with folder_below(top, parts) as folder, os.scandir(folder) as entries:
+            for name in sorted(entry.name for entry in entries):
                 if len(parts) > 1 or _counts(name):
                     _read_one(top, (*parts, name), folder, files, problems)
     except FileNotFoundError:

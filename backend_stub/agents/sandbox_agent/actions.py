@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -73,6 +74,6 @@ async def _lie_inside(cwd: str, places: tuple[str, ...]) -> bool:
 
 def _lead_inside(cwd: str, places: tuple[str, ...]) -> bool:
     try:
-        return lies_inside(os.path.realpath(cwd), [os.path.realpath(os.path.join(cwd, place)) for place in places])  # noqa: PTH118
+        return lies_inside(os.path.realpath(cwd), [os.path.realpath(Path(cwd, place)) for place in places])
     except (OSError, ValueError):
         return False

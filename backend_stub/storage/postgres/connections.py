@@ -1,7 +1,7 @@
 """Connections to PostgreSQL: how each is set, what the server must be, and what reads from a pool of them."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -69,6 +69,22 @@ async def set_up(connection: AsyncConnection) -> None:
     await connection.execute(_SETTINGS.encode())
 
 
+def pool_of(
+    address: Address, configure: Callable[[AsyncConnection], Awaitable[None]], at_once: int, patience: float
+) -> AsyncConnectionPool[AsyncConnection]:
+    """Connections in common, `at_once` at most, to be opened; one is waited for `patience` seconds."""
+    return AsyncConnectionPool(
+        kwargs={**address.parameters, "autocommit": True},
+        configure=configure,
+        min_size=1,
+        max_size=at_once,
+        timeout=patience,
+        # Whoever asks next has it try again.
+        reconnect_timeout=0,
+        open=False,
+    )
+
+
 async def check_server(connection: AsyncConnection, address: Address) -> None:
     """See to it that the server can do what is needed.
 
@@ -117,16 +133,7 @@ class Readers:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._pool = AsyncConnectionPool[AsyncConnection](
-            kwargs={**address.parameters, "autocommit": True},
-            configure=_for_reading,
-            min_size=1,
-            max_size=AT_ONCE,
-            timeout=_PATIENCE,
-            # Whoever asks next has it try again.
-            reconnect_timeout=0,
-            open=False,
-        )
+        self._pool = pool_of(address, _for_reading, AT_ONCE, _PATIENCE)
 
     async def open(self) -> None:
         await self._pool.open()

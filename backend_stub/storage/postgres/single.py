@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from backend_stub.domain.errors import StorageUnavailableError
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.connections import set_up
+from backend_stub.storage.postgres.connections import pool_of, set_up
 from backend_stub.storage.postgres.reasons import why_not
 from backend_stub.storage.postgres.tables import SQL
 from backend_stub.storage.tables import Row
@@ -84,18 +84,5 @@ class _Together(Statements):
 @asynccontextmanager
 async def open_statements(address: Address) -> AsyncIterator[Statements]:
     """Statements for this database; their connections are closed at the end."""
-    pool = AsyncConnectionPool[AsyncConnection](
-        kwargs={**address.parameters, "autocommit": True},
-        configure=set_up,
-        min_size=1,
-        max_size=AT_ONCE,
-        timeout=PATIENCE,
-        # Whoever asks next has it try again.
-        reconnect_timeout=0,
-        open=False,
-    )
-    await pool.open()
-    try:
+    async with pool_of(address, set_up, AT_ONCE, PATIENCE) as pool:
         yield Statements(address, pool)
-    finally:
-        await pool.close()

@@ -187,12 +187,10 @@ class Writer:
                 at_work = True
                 try:
                     outcome.result = run(job(transaction))
-                except sqlite3.IntegrityError as defect:
+                except Exception as refusal:
                     # A change that can never be written must not take those down that share its commit.
-                    outcome.error = defect
-                except sqlite3.Error:
-                    raise
-                except Exception as refusal:  # noqa: BLE001  # it is the caller's to handle
+                    if isinstance(refusal, sqlite3.Error) and not isinstance(refusal, sqlite3.IntegrityError):
+                        raise
                     outcome.error = refusal
                 at_work = False
                 if outcome.error is not None:
