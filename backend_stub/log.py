@@ -33,8 +33,9 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": self._open(record.getMessage())[:LONGEST],
-            **getattr(record, "fields", {}),
         }
+        fields: dict[str, object] = getattr(record, "fields", {})
+        line |= {name: self._open(value) if isinstance(value, str) else value for name, value in fields.items()}
         if record.exc_info:
             line["traceback"] = self._open(self.formatException(record.exc_info))
         try:

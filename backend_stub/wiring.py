@@ -19,7 +19,7 @@ from backend_stub.dispatch.many_hosts import ManyHosts
 from backend_stub.dispatch.one_host import OneHost
 from backend_stub.dispatch.owned import OwnedDispatcher
 from backend_stub.domain.clock import Runtime
-from backend_stub.domain.database_url import is_postgres
+from backend_stub.domain.database_url import is_postgres, names_a_database, without_secret
 from backend_stub.domain.dispatch import Queue
 from backend_stub.domain.errors import (
     SettingError,
@@ -159,12 +159,18 @@ async def _side(place: str, *, make: bool) -> AsyncIterator[Side]:
         async with open_side(place) as side:
             yield side
         return
-    with _folder_side(Path(place), make=make) as kept:
+    with _folder_side(place, make=make) as kept:
         yield kept
 
 
 @contextmanager
-def _folder_side(path: Path, *, make: bool) -> Iterator[Side]:
+def _folder_side(place: str, *, make: bool) -> Iterator[Side]:
+    path = Path(place)
+    if names_a_database(place) and not path.is_dir():
+        raise StartError(
+            f"{without_secret(place)} cannot be copied from or to: name a data folder, or PostgreSQL by a URL "
+            "(postgresql://USER@HOST/NAME)"
+        )
     if not make and not path.is_dir():
         raise StartError(f"there is no folder {path}: name the data folder of a backend, or a postgresql:// URL")
     with owned_folder(path) as folder, sqlite.open_side(folder.path, make=make) as side:

@@ -8,10 +8,16 @@ VARIABLE = "FOUNDRY_DATABASE"
 SCHEMES = ("postgresql", "postgres")
 _PASSWORD_WORD = re.compile(r"""password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)""", re.IGNORECASE)
 """As libpq has it beside URLs: `host=db password=…`."""
+_KEYWORD = re.compile(r"\s*[a-z_]+\s*=")
 
 
 def is_postgres(url: str) -> bool:
     return url.partition("://")[0] in SCHEMES
+
+
+def names_a_database(place: str) -> bool:
+    """Whether this is no folder, but a URL of whatever kind, or libpq's `host=db dbname=…`."""
+    return "://" in place or _KEYWORD.match(place) is not None
 
 
 def without_secret(url: str) -> str:

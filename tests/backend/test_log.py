@@ -30,7 +30,7 @@ def test_no_control_character_reaches_the_log(text: str) -> None:
 
 
 def test_a_secret_is_not_in_any_line() -> None:
-    assert "hush-hush" not in line_of("GET /v1/hush-hush")
+    assert "hush-hush" not in line_of("GET /v1/hush-hush", why="no hush-hush here")
 
 
 def test_what_strangers_bring_about_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
