@@ -4,7 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -15,6 +15,9 @@ from backend_stub.dispatch.many_hosts import ManyHosts
 from backend_stub.domain.hosts import Answered, Asked, HostIdentity, HostReport, HostTable
 from foundry_tui.contract.hosts import Host, HostState
 from tests.postgres import why_none
+
+if TYPE_CHECKING:
+    from backend_stub.storage.postgres.shared import Shared
 
 with_postgres = [
     pytest.mark.skipif(why_none() is not None, reason=str(why_none())),
@@ -92,10 +95,16 @@ async def test_a_host_that_has_begun_a_moment_ago_is_asked() -> None:
 
 @asynccontextmanager
 async def table_of(folder: Path, url: str) -> AsyncIterator[HostTable]:
+    async with opened(folder, url) as shared:
+        yield shared.hosts
+
+
+@asynccontextmanager
+async def opened(folder: Path, url: str) -> AsyncIterator["Shared"]:
     from backend_stub.storage.postgres import open_shared
 
     async with open_shared(url, folder, ME, lambda: 0) as shared:
-        yield shared.hosts
+        yield shared
 
 
 @pytest.mark.anyio
@@ -152,3 +161,62 @@ async def test_an_answer_that_is_lost_on_its_way_can_be_had_again(tmp_path: Path
         assert not await table.take_back(ask_id)
         assert not await table.take_back(ask_id)
         assert await table.answer_to(ask_id) is None
+
+
+@pytest.mark.anyio
+@with_postgres[0]
+@with_postgres[1]
+async def test_what_nobody_waits_for_any_more_is_forgotten_while_hosts_run(tmp_path: Path, postgres_url: str) -> None:
+    import psycopg
+
+    async with table_of(tmp_path, postgres_url) as table:
+        await table.register(ME, await report(), ["demo"], 5.0)
+        old, new = [await table.ask(ME.host_id, ME.name, b"?") for _ in range(2)]
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO foundry.hosts SELECT 'gone', 'gone', 1, 'lost', report, beat_at - interval '2 hours' "
+                "FROM foundry.hosts"
+            )
+            connection.execute("UPDATE foundry.asks SET at = at - interval '2 hours' WHERE ask_id = %s", (old,))
+            await table.mark_lost(5.0)
+            assert connection.execute("SELECT ask_id FROM foundry.asks").fetchall() == [(new,)]
+        assert [each.name for each in await table.all()] == [ME.name]
+
+
+@pytest.mark.anyio
+@with_postgres[0]
+@with_postgres[1]
+async def test_no_line_of_the_demos_world_is_passed_over_that_is_committed_later(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    import psycopg
+
+    from backend_stub.storage.postgres.tables import SQL
+
+    async with opened(tmp_path, postgres_url) as shared:
+        with psycopg.connect(postgres_url) as other:
+            # Another host has its number, and has not committed yet.
+            other.execute("SET search_path = foundry")
+            other.execute(SQL["demo_world.add"], ("t", "t", None, b"first"))
+            seen: list[bytes] = []
+
+            async def append() -> None:
+                seen.extend((await shared.journal.append("t", b"second")).news)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(append)
+                assert (await shared.journal.append("u", b"of another task")).news == [b"of another task"]
+                with anyio.fail_after(10):
+                    while not seen and not _somebody_waits(postgres_url):
+                        await anyio.lowlevel.checkpoint()
+                other.commit()
+        seen += await shared.journal.news("t")
+        assert seen == [b"first", b"second"]
+
+
+def _somebody_waits(url: str) -> bool:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        waiting = connection.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return waiting.fetchone() is not None

@@ -1,7 +1,9 @@
 """What hosts share in PostgreSQL: who is there, what they ask each other, and the demo's world."""
 
 import logging
+import math
 import secrets
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 FORGOTTEN_SECONDS = 3_600.0
 """After how long a lost host that has no tasks is forgotten, and a question that nobody waits for."""
+FORGET_EVERY_SECONDS = 60.0
+"""How often each host looks for those."""
 _AGAIN_SECONDS = 0.5
 _LOOK_SECONDS = 10.0
 """After so long a connection that nothing came by is looked at."""
@@ -34,6 +38,7 @@ class PostgresHosts:
         """The id and lease of the host that this process began as last."""
         self._statements = statements
         self._address = address
+        self._forgot_at = -math.inf
 
     async def register(
         self, me: HostIdentity, report: HostReport, loose: Collection[str], seconds: float
@@ -52,8 +57,6 @@ class PostgresHosts:
             states = await transaction.fetch("hosts.state", me.host_id)
             ((lease,),) = await transaction.fetch("hosts.register", me.host_id, me.name, encode(report))
         self.registered = me.host_id, lease
-        await self._statements.change("hosts.forget_lost", FORGOTTEN_SECONDS)
-        await self._statements.change("asks.forget_old", FORGOTTEN_SECONDS)
         return lease, states in ([], [("lost",)])
 
     async def beat(self, host_id: str, lease: int, state: HostState, report: HostReport) -> bool:
@@ -63,6 +66,7 @@ class PostgresHosts:
         await self._statements.change("hosts.leave", host_id, lease)
 
     async def mark_lost(self, seconds: float) -> None:
+        await self._forget_old()
         silent = await self._statements.fetch("hosts.silent", seconds)
         if not silent:
             return
@@ -70,6 +74,14 @@ class PostgresHosts:
             # One that stands still within a commit keeps all others from theirs, for as long as it has its connection.
             await self._statements.fetch("hosts.cut", connections_of(host_id))
         await self._statements.change("hosts.mark_lost", seconds)
+
+    async def _forget_old(self) -> None:
+        now = time.monotonic()
+        if now - self._forgot_at < FORGET_EVERY_SECONDS:
+            return
+        self._forgot_at = now
+        await self._statements.change("hosts.forget_lost", FORGOTTEN_SECONDS)
+        await self._statements.change("asks.forget_old", FORGOTTEN_SECONDS)
 
     async def all(self) -> Sequence[Host]:
         return [
@@ -142,7 +154,7 @@ class SharedJournal:
 
     async def append(self, task_id: str, document: bytes, once: str = "") -> Appended:
         async with self._one_at_a_time[task_id]:
-            added = bool(await self._statements.fetch("demo_world.add", task_id, once or None, document))
+            added = bool(await self._statements.fetch("demo_world.add", task_id, task_id, once or None, document))
             return Appended(added, await self._read_on(task_id))
 
     async def news(self, task_id: str) -> Sequence[bytes]:
