@@ -1,6 +1,6 @@
 """Who reads a task at another host than its own: that has to know, since it keeps true what only it can find out."""
 
-from collections.abc import Sequence
+from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,6 +21,8 @@ class FarReaders:
         self._hosts = hosts
         self._hub = hub
         self._tasks = tasks
+        self._telling: set[str] = set()
+        """The tasks whose hosts are being told, which may take long."""
         self._until: dict[str, float] = {}
         """Until when each task is taken to be read elsewhere, by a clock of this process."""
 
@@ -37,20 +39,22 @@ class FarReaders:
 
     def begin(self, task_id: str) -> None:
         """The task is read here from now on. Returns at once."""
-        self._tasks.start_soon(self._tell, [task_id])
+        if task_id not in self._telling:
+            self._telling.add(task_id)
+            self._tasks.start_soon(self._tell, task_id)
 
     async def run(self) -> None:
         """Tell other hosts again and again, until cancelled."""
         while True:
             await anyio.sleep(AGAIN_SECONDS)
-            await self._tell([topic.id for topic in self._hub.topics() if topic.kind is TopicKind.TASK])
+            for topic in self._hub.topics():
+                if topic.kind is TopicKind.TASK:
+                    self.begin(topic.id)
 
-    async def _tell(self, task_ids: Sequence[str]) -> None:
-        for task_id in task_ids:
-            try:
-                host = await self._hosts.host_of(task_id)
-                if host is not None and not self._hosts.has(host) and not self._hosts.is_lost(host):
-                    await self._hosts.ask(host, Asked("GET", f"/v1/tasks/{task_id}"))
-            except (StorageUnavailableError, HostLostError):
-                # It is told again.
-                continue
+    async def _tell(self, task_id: str) -> None:
+        # Where it fails, it is told again.
+        with suppress(StorageUnavailableError, HostLostError):
+            host = await self._hosts.host_of(task_id)
+            if host is not None and not self._hosts.has(host) and not self._hosts.is_lost(host):
+                await self._hosts.ask(host, Asked("GET", f"/v1/tasks/{task_id}"))
+        self._telling.discard(task_id)

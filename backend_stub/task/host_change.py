@@ -13,9 +13,11 @@ class HostChange:
         self._rows = rows
 
     def stand_on(self, host: HostIdentity) -> None:
-        """From now on its sandbox is on this host."""
-        if self._rows.task.host != host.name:
-            self._rows.put_task(replace(self._rows.task, host=host.name))
+        """From now on its sandbox is on this host, which is there."""
+        task = self._rows.task
+        if task.host != host.name:
+            activity = None if self._waits() else task.activity
+            self._rows.put_task(replace(task, host=host.name, activity=activity))
 
     def wait(self) -> None:
         """Its sandbox is on a host that is lost: nothing goes on before that is back."""

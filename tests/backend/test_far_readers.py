@@ -3,11 +3,14 @@
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from backend_stub.domain.hosts import Answered, Asked, Hosts
+from backend_stub.server import far_readers
 from backend_stub.server.far_readers import FarReaders
 from backend_stub.server.hub import Hub
+from foundry_tui.contract.events import Topic, TopicKind
 
 
 class TwoHosts:
@@ -15,9 +18,10 @@ class TwoHosts:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Asked]] = []
+        self.hold = anyio.Event()
 
     async def host_of(self, key: str) -> str | None:
-        return "a" if key == "far" else "b"
+        return "b" if key == "near" else "a"
 
     def has(self, name: str | None) -> bool:
         return name == "b"
@@ -27,6 +31,8 @@ class TwoHosts:
 
     async def ask(self, host: str, asked: Asked) -> Answered | None:
         self.asked.append((host, asked))
+        if asked.target.endswith("slow"):
+            await self.hold.wait()
         return None
 
 
@@ -41,3 +47,21 @@ async def test_the_host_of_a_task_that_is_read_here_is_told() -> None:
     assert not readers.is_read("near")
     readers.read_elsewhere("near")
     assert readers.is_read("near") and not readers.is_read("far")
+
+
+@pytest.mark.anyio
+async def test_a_host_that_takes_long_keeps_nobody_from_being_told_and_is_not_told_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(far_readers, "AGAIN_SECONDS", 0.01)
+    hosts: Any = TwoHosts()
+    hub = Hub("x")
+    topics = [Topic(TopicKind.TASK, name) for name in ("slow", "far")]
+    monkeypatch.setattr(hub, "topics", lambda: topics)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(FarReaders(cast("Hosts", hosts), hub, tasks).run)
+        with anyio.fail_after(10):
+            while [asked.target for _, asked in hosts.asked].count("/v1/tasks/far") < 3:
+                await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert [asked.target for _, asked in hosts.asked].count("/v1/tasks/slow") == 1

@@ -78,9 +78,11 @@ def test_a_host_that_is_called_otherwise_has_its_tasks_still(hosts: tuple[Backen
     task_id, session = task["task_id"], task["sessions"][0]["session_id"]
     there.wait_task(task_id, "idle")
     here.stop()
+    there.wait_task(task_id, lambda now: "here is away" in (now.get("activity") or {}).get("text", ""))
     here.options = ("--host", "renamed", *here.options[2:])
     here.start()
-    there.wait_task(task_id, lambda now: now["host"] == "renamed")
+    renamed = there.wait_task(task_id, lambda now: now["host"] == "renamed")
+    assert "away" not in str(renamed.get("activity"))
     there.post(f"/v1/sessions/{session}/prompts", {"prompt_id": "later", "text": "say two"})
     there.wait_task(task_id, lambda now: now["status"] == "idle" and there.kinds(task_id).count("prompt.answered") == 2)
     assert "away" not in str(there.get(f"/v1/tasks/{task_id}")["activity"])

@@ -35,6 +35,10 @@ from foundry_tui.settings import config
 State = Literal["ok", "note", "wrong"]
 OLDEST_GIT = (2, 36)
 """The first that lists worktrees with any character in their paths."""
+_HOST_FIXES = {
+    HostState.DRAINING: "its backend is about to stop and takes no new tasks: start it there again when it has",
+    HostState.LOST: "start its backend there: its tasks that are bound to it wait for that",
+}
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -280,10 +284,9 @@ def _hosts(target: Target) -> Iterator[Check]:
     except (ProblemError, UnreachableError):
         return
     for host in found:
-        up = host.state is HostState.UP
         told = f"{host.state}, at work on {host.running}, prepares up to {host.limit} at once"
-        fix = "" if up else "start its backend there: its tasks that are bound to it wait for that"
-        yield Check(name=f"host {host.name}", state="ok" if up else "note", found=told, fix=fix)
+        state: State = "ok" if host.state is HostState.UP else "note"
+        yield Check(name=f"host {host.name}", state=state, found=told, fix=_HOST_FIXES.get(host.state, ""))
 
 
 def _memory(target: Target, titles: Mapping[str, str]) -> Iterator[Check]:
