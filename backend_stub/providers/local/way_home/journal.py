@@ -143,20 +143,21 @@ class Journal:
 
     def make(self) -> Sequence[str]:
         """Have all files be as they are to be, or as they were; files that a person has changed meanwhile: then the
-        others are as they were. Raises `GitError` where the disk refuses; then they are too.
+        others are as they were. Raises `GitError` where the disk refuses; then they are too, unless
+        that was refused as well.
         """
         if self.is_made:
             return ()
         try:
             self._become(AFTER)
         except _ChangedMeanwhileError as found:
-            self.take_back()
+            self._give_up()
             return found.names
         except (OSError, UnusableError) as error:
-            self.take_back()
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self._give_up()
             raise GitError(
-                f"The changes could not be made in {self.checkout}: {why}. Nothing was changed there.", retryable=False
+                f"The changes could not be made in {self.checkout}: {_why(error)}. Nothing was changed there.",
+                retryable=False,
             ) from error
         (self._place / _MADE).touch()
         _sync(self._place)
@@ -166,7 +167,7 @@ class Journal:
     def take_back(self) -> Sequence[str]:
         """Have the files be as they were, but for those that a person has changed meanwhile: these.
 
-        Raises `OSError`.
+        Raises `OSError`, which nobody takes for the end of it: what was there is kept until it is put back.
         """
         (self._place / _MADE).unlink(missing_ok=True)
         self.is_made = False
@@ -175,6 +176,17 @@ class Journal:
             with suppress(_ChangedMeanwhileError):
                 self._become(BEFORE, but=left)
                 return left
+
+    def _give_up(self) -> None:
+        """Take back what is half made. Raises `GitError` where the disk refuses that too."""
+        try:
+            self.take_back()
+        except (OSError, UnusableError) as error:
+            raise GitError(
+                f"The changes are half made in {self.checkout} and could not be taken back: {_why(error)}. What was "
+                f"there before is kept in {self._place / BEFORE}.",
+                retryable=False,
+            ) from error
 
     def _is_ours(self, change: _Change) -> bool:
         """Whether a file is as it was or as it is to be, or on the way between a folder and a file."""
@@ -309,6 +321,10 @@ def _copy(top: Path, into: Path, name: str, entry: _Entry) -> None:
         target.mkdir()
     else:
         shutil.copy2(top / name, target, follow_symlinks=False)
+
+
+def _why(error: OSError | UnusableError) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _parts(name: str) -> list[str]:
