@@ -198,7 +198,9 @@ async def run_backend(
     async with anyio.create_task_group() as tasks:
 
         def flush_soon(actor: TaskActor, seconds: float) -> None:
-            tasks.start_soon(_flush, actor, seconds)
+            # Once the backend stops, what waits is committed below, after all else has ended.
+            if not tasks.cancel_scope.cancel_called:
+                tasks.start_soon(_flush, actor, seconds)
 
         here: Sequence[str] = ()
         one_at_a_time = anyio.CapacityLimiter(1)

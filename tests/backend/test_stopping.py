@@ -12,7 +12,8 @@ from backend_stub.__main__ import Server
 from backend_stub.server.hub import Hub
 from backend_stub.server.routes import make_app
 from foundry_tui.contract.events import TASKS
-from tests.backend.in_process import InProcess, settings
+from foundry_tui.contract.status import TaskStatus
+from tests.backend.in_process import InProcess, has_status, settings, until
 
 pytestmark = pytest.mark.anyio
 
@@ -56,3 +57,25 @@ async def test_a_stream_that_is_asked_for_as_it_stops_is_refused_and_not_opened_
             answer = await http.get("/v1/events", params={"topic": "tasks"})
     assert answer.status_code == 503
     assert "stopping" in answer.json()["detail"]
+
+
+async def test_what_waits_for_its_time_to_be_said_does_not_make_the_end_fail(
+    place: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = place.clock.now()
+    monkeypatch.setattr(place.clock, "now", lambda: now)
+    steps = [
+        {"tool": "grep", "text": "found", "ms": 0},
+        {"message": "word", "ms": 300},
+        {"message": "late", "ms": 60_000},
+    ]
+    place.set_script({"default": {"turn": {"steps": steps}}})
+    async with place.backend(place.provider(), settings()) as backend:
+        task_id = await place.create(backend)
+        task = await until(backend, task_id, has_status(TaskStatus.RUNNING))
+        session_id = task.sessions[0].session_id
+
+        async def has_spoken() -> bool:
+            return len(await backend.storage.item_keys(session_id)) == 3
+
+        await place.until(has_spoken)
