@@ -68,7 +68,7 @@ def test_the_same_stream_gives_the_same_items_from_any_checkpoint() -> None:
 
 def test_a_tool_call_is_updated_in_place() -> None:
     [item] = apply(
-        Translation(prompt_id="p", cwd="/work/tree"),
+        Translation(prompt_id="p", cwd="/sandbox/tree"),
         {"sessionUpdate": "tool_call", "toolCallId": "t", "title": "Edit", "kind": "edit", "status": "pending"},
         {
             "sessionUpdate": "tool_call_update",
@@ -77,7 +77,7 @@ def test_a_tool_call_is_updated_in_place() -> None:
             "title": None,
             "content": [
                 {"type": "content", "content": {"type": "text", "text": "done"}},
-                {"type": "diff", "path": "/work/tree/src/a.py", "oldText": "x", "newText": "y"},
+                {"type": "diff", "path": "/sandbox/tree/src/a.py", "oldText": "x", "newText": "y"},
                 {"type": "diff", "path": "/elsewhere/b.py", "newText": "z"},
                 {"type": "terminal", "terminalId": "1"},
             ],
@@ -165,7 +165,7 @@ def test_a_question_says_a_command_once_and_nothing_that_is_as_usual() -> None:
     script = "printf x > made.txt"
     called_with = {
         "command": ["/bin/bash", "-lc", script],
-        "cwd": "/work/code",
+        "cwd": "/sandbox/code",
         "call_id": "call_1",
         "parsed_cmd": [{"cmd": script, "type": "unknown"}],
         "started_at_ms": 1795991875094,
@@ -179,12 +179,12 @@ def test_a_question_says_a_command_once_and_nothing_that_is_as_usual() -> None:
         return question_of(asked, Translation(prompt_id="p", cwd=cwd)).text
 
     rest = "reason: call_1"
-    assert text("/work/code") == f"{script}\n\n{rest}"
-    assert text("/elsewhere") == f"{script}\n\ncwd: /work/code\n{rest}"
+    assert text("/sandbox/code") == f"{script}\n\n{rest}"
+    assert text("/elsewhere") == f"{script}\n\ncwd: /sandbox/code\n{rest}"
 
 
 def test_a_diff_that_says_what_the_changes_show_is_left_out() -> None:
-    path = "/work/code/new.py"
+    path = "/sandbox/code/new.py"
     head = f"Index: {path}\n{'=' * 67}\n--- {path}\n+++ {path}\t2026-11-29\n@@ -1,2 +1,2 @@\n same\n-old\n+new\n"
     head += "\\ No newline at end of file\n"
     edit = {"type": "diff", "path": path, "oldText": "same\nold\n", "newText": "same\nnew\n"}
@@ -192,7 +192,7 @@ def test_a_diff_that_says_what_the_changes_show_is_left_out() -> None:
     def text(diff: str) -> str | None:
         call = {"toolCallId": "t", "rawInput": {"filepath": path, "other": path, "diff": diff}, "content": [edit]}
         asked = Message(method="session/request_permission", params=Raw(msgspec.json.encode({"toolCall": call})))
-        return question_of(asked, Translation(prompt_id="p", cwd="/work/code")).text
+        return question_of(asked, Translation(prompt_id="p", cwd="/sandbox/code")).text
 
     assert text(head) == f"other: {path}"
     for more in ("+rm -rf /\n", "-kept\n", " else\n", "--- /etc/passwd\n", "and a word\n"):
