@@ -9,7 +9,7 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -321,15 +321,12 @@ def _from_file(
     dict[str, ConfiguredServer],
     tuple[ConfiguredRule, ...],
 ]:
-    import tomllib
+    from foundry_tui.contract.toml import read_toml
 
     try:
-        document: dict[str, Any] = tomllib.loads(text)
+        document = read_toml(text)
     except ValueError as error:
-        # Also a number with more digits than Python reads, which is no error of TOML.
         raise ConfigError(f"{file}: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{file}: it is nested too deeply") from None
     known = {(key.section, key.name) for key in KEYS}
     sections = [*dict.fromkeys(key.section for key in KEYS), "mcp", "rules", "keys"]
     found: dict[tuple[str, str], Origin] = {}

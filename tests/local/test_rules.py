@@ -109,6 +109,8 @@ def test_rules_that_nobody_trusted_do_not_count(ruled: BackendProcess, world: Lo
         ('[[rules]]\nallow = "a"\nrepository = "x"\n', (), "unknown field `repository`"),
         ("[[rules\n", (), "left out"),
         ("\udcff", (), "left out"),
+        (f"number = {'9' * 5_000}\n", (), "left out"),
+        (f"deep = {'[' * 5_000}\n", (), "nested too deeply"),
     ],
 )
 def test_a_repositorys_own_rules_are_read_whole_or_not_at_all(text: str, rules: tuple[Rule, ...], words: str) -> None:

@@ -1,11 +1,10 @@
 """The rules about permission that a repository brings in its `.foundry/rules.toml`, once it is trusted."""
 
-import tomllib
-
 import msgspec
 
 from backend_stub.repository.setup_files import SetupFiles
 from foundry_tui.contract.rules import FILE, Rule, RulesFile
+from foundry_tui.contract.toml import read_toml
 
 
 def read_rules(content: SetupFiles) -> tuple[tuple[Rule, ...], str]:
@@ -14,6 +13,6 @@ def read_rules(content: SetupFiles) -> tuple[tuple[Rule, ...], str]:
     if text is None:
         return (), ""
     try:
-        return msgspec.convert(tomllib.loads(text.decode()), RulesFile).rules, ""
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
+        return msgspec.convert(read_toml(text.decode()), RulesFile).rules, ""
+    except (ValueError, msgspec.ValidationError) as error:
         return (), f"The rules of {FILE} are left out: {error}."
