@@ -33,31 +33,20 @@ def is_tried_again(error: Exception, attempts: int, most: int) -> bool:
 
 def task_error(error: Exception, doing: str, timeout_ms: int, at: int, stage: StageName | None = None) -> TaskError:
     """The error in words; `doing` completes "… did not end within 30 s", `timeout_ms` is the time it was given."""
+    kind, message, retryable = _told(error, doing, timeout_ms)
+    return TaskError(stage=stage, kind=kind, message=message, retryable=retryable, at=at)
+
+
+def _told(error: Exception, doing: str, timeout_ms: int) -> tuple[ErrorKind, str, bool]:
+    """What kind of error it is, its words, and whether a person may have it tried again."""
     if isinstance(error, CallTimedOutError):
-        return TaskError(
-            stage=stage,
-            kind=ErrorKind.TIMEOUT,
-            message=f"{doing} did not end within {timeout_ms / 1000:g} s",
-            retryable=True,
-            at=at,
-        )
+        return ErrorKind.TIMEOUT, f"{doing} did not end within {timeout_ms / 1000:g} s", True
     if isinstance(error, CallError):
-        return TaskError(stage=stage, kind=error.kind, message=error.message, retryable=error.retryable, at=at)
+        return error.kind, error.message, error.retryable
     if is_machine_fault(error):
         logger.warning("%s failed", doing, exc_info=error)
         why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-        return TaskError(
-            stage=stage,
-            kind=ErrorKind.PROVIDER,
-            message=f"{doing} failed, as this machine has run out of something: {why}",
-            retryable=True,
-            at=at,
-        )
+        return ErrorKind.PROVIDER, f"{doing} failed, as this machine has run out of something: {why}", True
     logger.error("%s failed in an unforeseen way", doing, exc_info=error)
-    return TaskError(
-        stage=stage,
-        kind=ErrorKind.INTERNAL,
-        message=f"{doing} failed in an unforeseen way ({type(error).__name__}: {error}); the backend's log says more",
-        retryable=True,
-        at=at,
-    )
+    why = f"{type(error).__name__}: {error}"
+    return ErrorKind.INTERNAL, f"{doing} failed in an unforeseen way ({why}); the backend's log says more", True
