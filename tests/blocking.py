@@ -40,7 +40,7 @@ MAY_BLOCK: dict[str, set[str]] = {
     "/textual/css/stylesheet.py": {"read"},
     # What is said of a folder that a person types, or wants to open, stands there in the frame of that key press.
     "foundry_tui/screens/repository_check.py": {"judge", "folders_below"},
-    "foundry_tui/actions/rules.py": {"why_no_folder"},
+    "foundry_tui/actions/availability.py": {"why_no_folder"},
 }
 """Functions that may wait for the disk in an event loop all the same, by the end of their file's path."""
 

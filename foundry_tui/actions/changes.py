@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from foundry_tui.actions.availability import why_no_writing
 from foundry_tui.actions.context import CHANGES, CHANGES_SEARCH, CHANGES_SINCE, COMMENT, TASK, Context
 from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import why_no_writing
 
 _K = frozenset({TASK})
 _F = frozenset({CHANGES_SEARCH})

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from foundry_tui.actions.availability import needs_real
 from foundry_tui.actions.context import CHECKPOINTS, TASK, Context
 from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import needs_real
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.view.way_home import why_no_undo as why_no_undo_of
 

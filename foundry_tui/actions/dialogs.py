@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from foundry_tui.actions.availability import can_steer
 from foundry_tui.actions.context import (
     APP,
     COMPOSER,
@@ -22,7 +23,6 @@ from foundry_tui.actions.context import (
     WORK,
 )
 from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import can_steer
 
 _W = frozenset({COMPOSER})
 _F = frozenset({WORK})

@@ -8,25 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from textual.binding import Binding, BindingType
 
-from foundry_tui.actions.changes import CHANGES_FIELDS, CHANGES_ROWS
-from foundry_tui.actions.checkpoints import CHECKPOINT_ACTIONS
-from foundry_tui.actions.context import (
-    APP,
-    CHECKPOINTS,
-    CONFIRM,
-    DIAGNOSTICS,
-    HELP,
-    INSTALL,
-    KILL,
-    OPTIONS,
-    TASK,
-    TASKS,
-    WAY_HOME,
-    Context,
-)
-from foundry_tui.actions.dialogs import DIALOGS, FIELDS
-from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import (
+from foundry_tui.actions.availability import (
     asks_nothing,
     failed_in_turn,
     has_ended,
@@ -45,6 +27,24 @@ from foundry_tui.actions.rules import (
     why_no_retry,
     why_no_way_back,
 )
+from foundry_tui.actions.changes import CHANGES_FIELDS, CHANGES_ROWS
+from foundry_tui.actions.checkpoints import CHECKPOINT_ACTIONS
+from foundry_tui.actions.context import (
+    APP,
+    CHECKPOINTS,
+    CONFIRM,
+    DIAGNOSTICS,
+    HELP,
+    INSTALL,
+    KILL,
+    OPTIONS,
+    TASK,
+    TASKS,
+    WAY_HOME,
+    Context,
+)
+from foundry_tui.actions.dialogs import DIALOGS, FIELDS
+from foundry_tui.actions.model import Action
 from foundry_tui.actions.task import TASK_ROWS
 from foundry_tui.actions.way_home import BRINGING_HOME
 

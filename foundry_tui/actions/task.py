@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from foundry_tui.actions.context import TASK, TASKS, WORK
-from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import (
+from foundry_tui.actions.availability import (
     is_held,
     is_page,
     may_answer,
@@ -29,6 +27,8 @@ from foundry_tui.actions.rules import (
     why_no_writing,
     why_nothing_to_read,
 )
+from foundry_tui.actions.context import TASK, TASKS, WORK
+from foundry_tui.actions.model import Action
 from foundry_tui.view.answers import DIGITS
 
 _K = frozenset({TASK})

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from foundry_tui.actions.availability import needs_one_real
 from foundry_tui.actions.context import TASK, TASKS, WAY_HOME, Context
 from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import needs_one_real
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.way_home import GIVE_CHECKS, GIVE_COMMENTS, choices, operation_name, why_nothing
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from textual.screen import ModalScreen
 
-from foundry_tui.actions.rules import is_living
+from foundry_tui.actions.availability import is_living
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import FoundryScreen

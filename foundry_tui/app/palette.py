@@ -14,9 +14,9 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 from textual.screen import ModalScreen, Screen
 
+from foundry_tui.actions.availability import why_no_writing
 from foundry_tui.actions.context import Context
 from foundry_tui.actions.model import Action
-from foundry_tui.actions.rules import why_no_writing
 from foundry_tui.app.host import Host
 from foundry_tui.contract.filter import Term, entry_of, matching, parse
 from foundry_tui.contract.records import TaskSummary

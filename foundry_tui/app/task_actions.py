@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from foundry_tui.actions.rules import failed_in_turn, has_ended, has_failed, is_living
+from foundry_tui.actions.availability import failed_in_turn, has_ended, has_failed, is_living
 from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
 from foundry_tui.app.confirmations import Confirmations, quantity
 from foundry_tui.client.errors import RequestError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from textual.widget import Widget
 
+from foundry_tui.actions.availability import why_no_writing
 from foundry_tui.actions.context import Context
-from foundry_tui.actions.rules import why_no_writing
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.questions import AnswerAction, Permission, QuestionKind
 from foundry_tui.contract.records import (

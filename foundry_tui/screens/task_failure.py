@@ -1,6 +1,6 @@
 """The face of a failure on a task's screen: what failed, why, what was printed last, and the keys that help."""
 
-from foundry_tui.actions.rules import failed_in_turn
+from foundry_tui.actions.availability import failed_in_turn
 from foundry_tui.client.creations import CreationState
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.stepper import Failure, failure

@@ -1,4 +1,4 @@
-"""Which tasks an action is for, when it applies, and why it cannot be done now: in words for after “Not now:”."""
+"""When an action applies, and why it cannot be done now: in words for after “Not now:”. And which tasks it is for."""
 
 from collections.abc import Callable
 from pathlib import Path
