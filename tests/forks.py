@@ -249,9 +249,9 @@ def _become(request: int, streams: list[int], coerced: dict[str, str]) -> None:
 def _import_foundry() -> Callable[[], int]:
     """The console script, with all that the commands import when they are called."""
     sys.path[0] = str(Path(sys.executable).parent)
-    from foundry_tui.cli import main, table
+    from foundry_tui.cli import command_table, main
 
-    for module in {row.module for row in table.COMMANDS.values()}:
+    for module in {row.module for row in command_table.COMMANDS.values()}:
         import_module(f"foundry_tui.cli.commands.{module}")
     for module in ("foundry_tui.client.blocking", "foundry_tui.cli.follow.following", "httpx", "httpcore"):
         import_module(module)

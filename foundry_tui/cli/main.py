@@ -89,7 +89,7 @@ def _run() -> int:
 def _command() -> int:
     import click
 
-    from foundry_tui.cli.table import foundry
+    from foundry_tui.cli.command_table import foundry
     from foundry_tui.client.errors import ProblemError, UnreachableError
 
     try:

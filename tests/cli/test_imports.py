@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from foundry_tui.cli.table import COMMANDS
+from foundry_tui.cli.command_table import COMMANDS
 from tests.cli.command_line import Cli
 
 HEAVY = ("textual", "rich", "asyncio", "starlette", "uvicorn", "keyring")
@@ -68,8 +68,8 @@ def test_help_loads_no_command(shared: Cli) -> None:
         [
             sys.executable,
             "-c",
-            "import sys\nfrom foundry_tui.cli import table\n"
-            "table.foundry.main(['--help'], standalone_mode=False)\n"
+            "import sys\nfrom foundry_tui.cli import command_table\n"
+            "command_table.foundry.main(['--help'], standalone_mode=False)\n"
             "print(*sorted(sys.modules))",
         ],
         env=shared.environ,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.cli.table import COMMANDS
+from foundry_tui.cli.command_table import COMMANDS
 from foundry_tui.settings.config import KEYS
 from tests.cli.command_line import Cli
 from tests.world import FOUNDRY
