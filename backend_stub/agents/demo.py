@@ -24,7 +24,7 @@ from backend_stub.domain.attachments import images_left_out
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import settled, with_value
-from backend_stub.domain.rulings import Action, lies_inside
+from backend_stub.domain.rulings import Intent, lies_inside
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.questions import AnswerAction, PermissionOption, Question, QuestionKind
@@ -251,8 +251,8 @@ class _Telling:
             edits=step.all_edits,
             paths=step.paths,
         )
-        action = Action(_commands_of(question), inside=lies_inside("/sandbox", step.paths))
-        answer = await self._turn.ask(key, question, action)
+        intent = Intent(_commands_of(question), inside=lies_inside("/sandbox", step.paths))
+        answer = await self._turn.ask(key, question, intent)
         self._start += anyio.current_time() - asked
         return not any(option.option_id == answer and option.kind.startswith("reject") for option in options)
 

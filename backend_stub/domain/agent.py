@@ -9,7 +9,7 @@ import anyio
 
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
-from backend_stub.domain.rulings import NOTHING_KNOWN, Action
+from backend_stub.domain.rulings import NOTHING_KNOWN, Intent
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.memory import AgentMemory
 from foundry_tui.contract.questions import AnswerAction, FieldValue, Question
@@ -35,10 +35,10 @@ class Turn(Protocol):
         """Add the transcript item of this key, or replace its body. Cheap: growth is gathered for 50 ms."""
         ...
 
-    async def ask(self, key: str, question: Question, action: Action = NOTHING_KNOWN) -> str | None:
+    async def ask(self, key: str, question: Question, intent: Intent = NOTHING_KNOWN) -> str | None:
         """Ask a person and wait, unless a rule answers; the option_id chosen, or None when the request was cancelled.
 
-        `action` is what rules go by.
+        `intent` is what rules go by.
         """
         ...
 

@@ -44,8 +44,8 @@ _PARTED = re.compile(r"[^\w./-]")
 
 
 @dataclass(frozen=True)
-class Action:
-    """What would be done if a question were allowed, beside what its record says.
+class Intent:
+    """What an agent means to do if its question is allowed, beside what the question's record says.
 
     `commands` are the texts that a shell would get, none where they are not known. `inside`: nothing that is named lies
     outside of the sandbox. `as_is`: it is done in the sandbox's folder and with its variables.
@@ -56,7 +56,7 @@ class Action:
     as_is: bool = True
 
 
-NOTHING_KNOWN = Action()
+NOTHING_KNOWN = Intent()
 
 
 @dataclass(frozen=True)
@@ -67,24 +67,24 @@ class Ruling:
     answered_by: str
 
 
-def ruling(question: Question, action: Action, rules: Sequence[Rule], policy: PermissionPolicy) -> Ruling | None:
+def ruling(question: Question, intent: Intent, rules: Sequence[Rule], policy: PermissionPolicy) -> Ruling | None:
     """How the question is answered without a person; None when one is to be asked."""
     if question.kind is not QuestionKind.PERMISSION:
         return None
-    read = tuple(read_shell(command) for command in action.commands)
-    denying = [rule for rule in rules if rule.deny is not None and _is_of_kind(rule, question, action)]
+    read = tuple(read_shell(command) for command in intent.commands)
+    denying = [rule for rule in rules if rule.deny is not None and _is_of_kind(rule, question, intent)]
     found = [_runs(text) for text in read] if denying else []
     for rule in denying:
         if _denies(rule, found):
             return _answer(question, DENY, f"denied by rule `{rule.pattern}`")
-    if any(_may_deny(rule, question, action, found) for rule in denying):
+    if any(_may_deny(rule, question, intent, found) for rule in denying):
         return None
     for rule in rules:
-        if rule.allow is not None and _allows(rule, question, action, read):
+        if rule.allow is not None and _allows(rule, question, intent, read):
             return _answer(question, ALLOW, f"allowed by rule `{rule.pattern}`")
     if policy == PermissionPolicy.ALL:
         return _answer(question, ALLOW, "allowed by permissions all")
-    if policy == PermissionPolicy.READS and _only_reads(question, action):
+    if policy == PermissionPolicy.READS and _only_reads(question, intent):
         return _answer(question, ALLOW, "allowed by permissions reads")
     return None
 
@@ -104,24 +104,24 @@ def _answer(question: Question, kind: str, words: str) -> Ruling | None:
     return next((Ruling(each.option_id, words) for each in question.options if each.kind == kind), None)
 
 
-def _only_reads(question: Question, action: Action) -> bool:
+def _only_reads(question: Question, intent: Intent) -> bool:
     """A command is never counted as reading, whatever its agent calls it."""
-    return question.tool_kind in READING and action.inside and not action.commands and not question.edits
+    return question.tool_kind in READING and intent.inside and not intent.commands and not question.edits
 
 
-def _is_of_kind(rule: Rule, question: Question, action: Action) -> bool:
-    kinds = {question.tool_kind or "other"} | ({EXECUTE} if action.commands else set())
+def _is_of_kind(rule: Rule, question: Question, intent: Intent) -> bool:
+    kinds = {question.tool_kind or "other"} | ({EXECUTE} if intent.commands else set())
     return rule.kind is None or rule.kind in kinds
 
 
 # What allows
 
 
-def _allows(rule: Rule, question: Question, action: Action, read: Sequence[ShellText]) -> bool:
-    if not action.commands:
+def _allows(rule: Rule, question: Question, intent: Intent, read: Sequence[ShellText]) -> bool:
+    if not intent.commands:
         # Of a command that is not known nothing can be said, nor of other things by a rule that names no kind.
         return rule.pattern == ANYTHING and rule.kind not in (None, EXECUTE) and rule.kind == question.tool_kind
-    if rule.kind not in (None, EXECUTE) or question.edits or not action.as_is or len(read) != 1 or not read[0].single:
+    if rule.kind not in (None, EXECUTE) or question.edits or not intent.as_is or len(read) != 1 or not read[0].single:
         return False
     return rule.pattern == ANYTHING or _fits(rule.words, read[0].commands[0])
 
@@ -171,14 +171,14 @@ def _denies(rule: Rule, found: Sequence["Runs"]) -> bool:
     return any(_describes(pattern, words) for runs in found for words in runs.commands)
 
 
-def _may_deny(rule: Rule, question: Question, action: Action, found: Sequence["Runs"]) -> bool:
+def _may_deny(rule: Rule, question: Question, intent: Intent, found: Sequence["Runs"]) -> bool:
     """Whether a rule that was not found to deny might do so all the same."""
-    if not all(runs.known for runs in found) or (question.tool_kind == EXECUTE and not action.commands):
+    if not all(runs.known for runs in found) or (question.tool_kind == EXECUTE and not intent.commands):
         return True
     if rule.pattern != ANYTHING and any(_might_be(rule.words, words) for runs in found for words in runs.commands):
         return True
     literal = _plain(rule.pattern.partition(ANYTHING)[0])
-    told = action.commands
+    told = intent.commands
     if told or question.tool_kind in (None, "other", EXECUTE):
         told = (*told, question.title, question.text or "")
     return bool(literal) and any(_stands_in(literal, _plain(text)) for text in told)

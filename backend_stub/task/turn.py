@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from backend_stub.domain.agent import Reply
 from backend_stub.domain.errors import StaleRevisionError, StorageUnavailableError, SupersededError, TaskMovedError
-from backend_stub.domain.rulings import NOTHING_KNOWN, Action, ruling
+from backend_stub.domain.rulings import NOTHING_KNOWN, Intent, ruling
 from backend_stub.domain.storage import Private, TaskState
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.checkpoints import record_made
@@ -198,8 +198,8 @@ class LiveTurn:
         self._told[self._item_id(key)] = (kind, body)
         self._flush_soon()
 
-    async def ask(self, key: str, question: Question, action: Action = NOTHING_KNOWN) -> str | None:
-        return (await self._asked(key, question, anyio.Event(), action)).answer
+    async def ask(self, key: str, question: Question, intent: Intent = NOTHING_KNOWN) -> str | None:
+        return (await self._asked(key, question, anyio.Event(), intent)).answer
 
     async def elicit(self, key: str, question: Question, over: anyio.Event) -> Reply:
         held = await self._asked(key, question, over, NOTHING_KNOWN)
@@ -207,7 +207,7 @@ class LiveTurn:
         answers = (await self._actor.state()).private.form_answers
         return Reply(done, answers.get(held.permission_id, {}))
 
-    async def _asked(self, key: str, question: Question, over: anyio.Event, action: Action) -> Permission:
+    async def _asked(self, key: str, question: Question, over: anyio.Event, intent: Intent) -> Permission:
         """The question once it is no longer open: answered, cancelled, or accepted as soon as it is `over`."""
         self._heard()
         digest = hashlib.sha256(f"{self._prompt_id}\0{key}".encode()).hexdigest()
@@ -222,7 +222,7 @@ class LiveTurn:
             self._told.clear()
             # A question that is answered by a rule is never open: both are one commit.
             rules = (*configured, *draft.private.rules)
-            ruled = ruling(question, action, rules, draft.task.permission_policy)
+            ruled = ruling(question, intent, rules, draft.task.permission_policy)
             permission = Permission(
                 **{name: getattr(question, name) for name in Question.__struct_fields__},
                 permission_id=permission_id,

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from backend_stub.domain.rulings import Action, Ruling, lies_inside, ruling
+from backend_stub.domain.rulings import Intent, Ruling, lies_inside, ruling
 from foundry_tui.contract.questions import FileEdit, PermissionOption, PermissionPolicy, Question, QuestionKind
 from foundry_tui.contract.rules import ConfiguredRule, Rule, is_pattern
 from foundry_tui.contract.shell_commands import UNKNOWN, read_shell
@@ -18,7 +18,7 @@ PYTEST, NO_PUSH = Rule(allow="pytest *"), Rule(deny="git push*")
 
 def judged(command: str, *rules: Rule, policy: PermissionPolicy = ASK, as_is: bool = True) -> Ruling | None:
     question = Question(title="Run it", options=(ALWAYS, ONCE, REJECT), tool_kind="execute", text=command)
-    return ruling(question, Action((command,), as_is=as_is), rules, policy)
+    return ruling(question, Intent((command,), as_is=as_is), rules, policy)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_what_a_rule_may_deny_is_asked_whatever_allows_it(command: str) -> None:
 
 def test_what_is_shown_beside_a_command_may_be_denied_too() -> None:
     question = Question(title="Run it", options=(ONCE, REJECT), tool_kind="execute", text="run\n\nscript: git push")
-    assert ruling(question, Action(("run",)), (NO_PUSH,), ALL) is None
+    assert ruling(question, Intent(("run",)), (NO_PUSH,), ALL) is None
 
 
 @pytest.mark.parametrize(
@@ -235,8 +235,8 @@ def test_what_no_rule_denies_is_left_to_what_allows(command: str) -> None:
 
 def test_what_runs_something_that_is_not_known_is_asked_where_a_rule_denies() -> None:
     question = Question(title="Run it", options=(ONCE, REJECT), tool_kind="execute", text="script: s.py")
-    assert ruling(question, Action(), (NO_PUSH,), ALL) is None
-    assert ruling(question, Action(), (), ALL) == Ruling("1", "allowed by permissions all")
+    assert ruling(question, Intent(), (NO_PUSH,), ALL) is None
+    assert ruling(question, Intent(), (), ALL) == Ruling("1", "allowed by permissions all")
 
 
 def test_denying_goes_before_allowing_whatever_the_order() -> None:
@@ -264,16 +264,16 @@ def test_a_command_that_is_run_elsewhere_or_with_other_variables_is_asked() -> N
     ],
 )
 def test_rules_about_what_has_no_command(kind: str | None, rule: Rule, answer: str | None) -> None:
-    found = ruling(Question(title="Run it", options=(ONCE, REJECT), tool_kind=kind), Action(), (rule,), ASK)
+    found = ruling(Question(title="Run it", options=(ONCE, REJECT), tool_kind=kind), Intent(), (rule,), ASK)
     assert (found.option_id if found else None) == answer
 
 
 def test_a_command_is_run_whatever_its_agent_calls_it() -> None:
     question = Question(title="Read it", options=(ONCE, REJECT), tool_kind="read")
-    assert ruling(question, Action(("cat a; git push",)), (Rule(deny="git push", kind="execute"),), ALL) == Ruling(
+    assert ruling(question, Intent(("cat a; git push",)), (Rule(deny="git push", kind="execute"),), ALL) == Ruling(
         "3", "denied by rule `git push`"
     )
-    assert ruling(question, Action(("cat a",)), (Rule(allow="*", kind="read"),), READS) is None
+    assert ruling(question, Intent(("cat a",)), (Rule(allow="*", kind="read"),), READS) is None
 
 
 @pytest.mark.parametrize(
@@ -296,21 +296,21 @@ def test_a_command_is_run_whatever_its_agent_calls_it() -> None:
 def test_what_a_policy_answers(
     policy: PermissionPolicy, kind: str | None, options: list[PermissionOption], answer: str | None
 ) -> None:
-    found = ruling(Question(title="t", options=tuple(options), tool_kind=kind), Action(), (), policy)
+    found = ruling(Question(title="t", options=tuple(options), tool_kind=kind), Intent(), (), policy)
     assert (found.option_id if found else None) == answer
 
 
 def test_reading_is_only_that_inside_the_sandbox() -> None:
     question = Question(title="t", options=(ONCE,), tool_kind="read")
-    assert ruling(question, Action(inside=False), (), READS) is None
+    assert ruling(question, Intent(inside=False), (), READS) is None
     edits = (FileEdit(path="a", new="b"),)
-    assert ruling(Question(title="t", options=(ONCE,), tool_kind="read", edits=edits), Action(), (), READS) is None
+    assert ruling(Question(title="t", options=(ONCE,), tool_kind="read", edits=edits), Intent(), (), READS) is None
 
 
 @pytest.mark.parametrize("kind", [QuestionKind.FORM, QuestionKind.URL])
 def test_forms_and_pages_are_never_answered(kind: QuestionKind) -> None:
     question = Question(title="t", options=(ONCE, REJECT), kind=kind)
-    assert ruling(question, Action(), (Rule(deny="*"), Rule(allow="*", kind="other")), ALL) is None
+    assert ruling(question, Intent(), (Rule(deny="*"), Rule(allow="*", kind="other")), ALL) is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from backend_stub.agents.sandbox_agent.connection import AgentConnection
 from backend_stub.agents.sandbox_agent.runtime import FORGOT, UNSTOPPABLE
 from backend_stub.domain.errors import AgentError
-from backend_stub.domain.rulings import Action
+from backend_stub.domain.rulings import Intent
 from backend_stub.machine import processes
 from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.test_faults import Loss
@@ -89,8 +89,8 @@ async def test_sessions_side_by_side(world: LocalWorld) -> None:
         assert [each.text for each in told] == [f"from {number} {numbers}" for number in (0, 1)]
 
 
-NOT_INSIDE = partial(Action, inside=False)
-CALLS: list[tuple[Json, Action]] = [
+NOT_INSIDE = partial(Intent, inside=False)
+CALLS: list[tuple[Json, Intent]] = [
     ({"kind": "execute", "rawInput": {"command": "pytest -q"}}, NOT_INSIDE(("pytest -q",))),
     ({"kind": "execute", "rawInput": {"cmd": ["bash", "-lc", "make x"]}}, NOT_INSIDE(("make x",))),
     ({"kind": "execute", "rawInput": {"command": ["a", "b c"]}}, NOT_INSIDE(("a 'b c'",))),
@@ -99,7 +99,7 @@ CALLS: list[tuple[Json, Action]] = [
     ({"kind": "execute", "rawInput": {"command": "make", "cwd": "/elsewhere"}}, NOT_INSIDE(("make",), as_is=False)),
     ({"kind": "execute", "rawInput": {"command": "make", "env": {"PATH": "."}}}, NOT_INSIDE(("make",), as_is=False)),
     ({"kind": "execute", "rawInput": {"command": "make", "cwd": "src"}}, NOT_INSIDE(("make",))),
-    ({"kind": "read", "locations": [{"path": "a.txt"}]}, Action()),
+    ({"kind": "read", "locations": [{"path": "a.txt"}]}, Intent()),
     ({"kind": "read", "locations": [{"path": "/etc/passwd"}]}, NOT_INSIDE()),
     ({"kind": "search", "rawInput": {"paths": ["a/../../b"]}}, NOT_INSIDE()),
     ({"kind": "read", "rawInput": {"path": "./leads-out"}}, NOT_INSIDE()),
@@ -122,7 +122,7 @@ async def test_what_rules_go_by_is_told_with_a_question(world: LocalWorld) -> No
             for number in range(len(CALLS)):
                 await told.until(partial(told.has_questions, number + 1))
                 told.answer(list(told.questions)[number], "y")
-        assert list(told.actions.values()) == [action for _, action in CALLS]
+        assert list(told.intents.values()) == [intent for _, intent in CALLS]
 
 
 async def test_an_unknown_request_of_the_agent_is_refused(world: LocalWorld) -> None:

@@ -20,7 +20,7 @@ from backend_stub.agents.sandbox_agent.state import StateFolder
 from backend_stub.agents.sandbox_agent.turn import MOST_QUESTIONS
 from backend_stub.domain.agent import SaidOutsideTurn
 from backend_stub.domain.errors import AgentError, StorageUnavailableError
-from backend_stub.domain.rulings import NOTHING_KNOWN, Action
+from backend_stub.domain.rulings import NOTHING_KNOWN, Intent
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.questions import Question
@@ -728,10 +728,10 @@ async def test_a_turn_whose_telling_was_cut_by_a_fault_goes_on_where_it_stopped(
     ask = Told.ask
     faults = iter([StorageUnavailableError("the disk is full")])
 
-    async def ask_later(told: Told, key: str, question: Question, action: Action = NOTHING_KNOWN) -> str | None:
+    async def ask_later(told: Told, key: str, question: Question, intent: Intent = NOTHING_KNOWN) -> str | None:
         for fault in faults:
             raise fault
-        return await ask(told, key, question, action)
+        return await ask(told, key, question, intent)
 
     monkeypatch.setattr(Told, "ask", ask_later)
     async with world.provider() as provider:

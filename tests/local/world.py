@@ -16,7 +16,7 @@ import msgspec
 from backend_stub.domain.agent import Reply
 from backend_stub.domain.call import Call
 from backend_stub.domain.provider import Release
-from backend_stub.domain.rulings import NOTHING_KNOWN, Action
+from backend_stub.domain.rulings import NOTHING_KNOWN, Intent
 from backend_stub.forge.gh import GitHubCli
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
@@ -169,7 +169,7 @@ class Told:
     def __init__(self) -> None:
         self.items: dict[str, tuple[TranscriptKind, Any]] = {}
         self.questions: dict[str, Question] = {}
-        self.actions: dict[str, Action] = {}
+        self.intents: dict[str, Intent] = {}
         self._answers: dict[str, str | None] = {}
         self._replies: dict[str, Reply] = {}
         self._changed = anyio.Event()
@@ -178,9 +178,9 @@ class Told:
         self.items[key] = (kind, body)
         self._wake()
 
-    async def ask(self, key: str, question: Question, action: Action = NOTHING_KNOWN) -> str | None:
+    async def ask(self, key: str, question: Question, intent: Intent = NOTHING_KNOWN) -> str | None:
         self.questions[key] = question
-        self.actions[key] = action
+        self.intents[key] = intent
         self._wake()
         await self.until(lambda: key in self._answers)
         return self._answers[key]

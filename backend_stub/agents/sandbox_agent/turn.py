@@ -11,16 +11,16 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from backend_stub.agents.sandbox_agent import elicitation
-from backend_stub.agents.sandbox_agent.actions import action_of
 from backend_stub.agents.sandbox_agent.complaints import About, understood
 from backend_stub.agents.sandbox_agent.connection import CANCELLED
+from backend_stub.agents.sandbox_agent.intents import intent_of
 from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
 from backend_stub.agents.sandbox_agent.questions import question_of, unasked
 from backend_stub.agents.sandbox_agent.session import STOP_GRACE, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
 from backend_stub.domain.agent import Turn
 from backend_stub.domain.errors import AgentError, first_of
-from backend_stub.domain.rulings import Action
+from backend_stub.domain.rulings import Intent
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.questions import Question
 from foundry_tui.contract.transcript import TranscriptKind
@@ -247,7 +247,7 @@ class Telling:
             await self._cancel_unasked(number, message, "it offers no answer that can be read")
             return
         if await self._has_room(number, message):
-            asks.start_soon(self._ask, number, message, question, await action_of(message, self._translation, question))
+            asks.start_soon(self._ask, number, message, question, await intent_of(message, self._translation, question))
 
     async def _has_room(self, number: int, message: Message) -> bool:
         """Count the question among those that are open; one too many is answered with cancelled."""
@@ -276,8 +276,8 @@ class Telling:
         await self._turn.say(notice.key, notice.kind, notice.body)
         await self._cancel(number, message)
 
-    async def _ask(self, number: int, message: Message, question: Question, action: Action) -> None:
-        chosen = await self._turn.ask(self._translation.key(f"ask-{number}"), question, action)
+    async def _ask(self, number: int, message: Message, question: Question, intent: Intent) -> None:
+        chosen = await self._turn.ask(self._translation.key(f"ask-{number}"), question, intent)
         kinds = [option.kind for option in question.options if option.option_id == chosen]
         if any(kind.startswith("reject") for kind in kinds):
             self._denied, self._spoke_since = excerpt(question.title), False

@@ -12,7 +12,7 @@ import anyio.to_thread
 from backend_stub.agents.sandbox_agent.messages import Message
 from backend_stub.agents.sandbox_agent.questions import COMMANDS, command_of, input_told, request_of
 from backend_stub.agents.sandbox_agent.updates import Translation
-from backend_stub.domain.rulings import READING, Action, lies_inside
+from backend_stub.domain.rulings import READING, Intent, lies_inside
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.questions import Question
 
@@ -25,8 +25,8 @@ ARGUMENTS = ("args", "arguments", "argv")
 VARIABLES = ("env", "environment", "envs")
 
 
-async def action_of(message: Message, translation: Translation, question: Question) -> Action:
-    """What would be done; the question was read from the same message."""
+async def intent_of(message: Message, translation: Translation, question: Question) -> Intent:
+    """What the agent means to do; the question was read from the same message."""
     called_with = input_told(request_of(message).tool_call, translation)
     value: Any = decode(called_with.raw, Any) if called_with.raw else None
     given = value if isinstance(value, dict) else {}
@@ -38,7 +38,7 @@ async def action_of(message: Message, translation: Translation, question: Questi
     )
     places = (*question.paths, *_places(value))
     inside = question.tool_kind in READING and await _lie_inside(cwd, places)
-    return Action(commands=commands, inside=inside, as_is=as_is)
+    return Intent(commands=commands, inside=inside, as_is=as_is)
 
 
 def _commands(given: dict[str, Any]) -> Iterator[str]:
