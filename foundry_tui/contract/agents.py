@@ -51,7 +51,7 @@ class AgentCommand(Struct, frozen=True, forbid_unknown_fields=True):
         return None if found is None else Path(found)
 
 
-class Needs(NamedTuple):
+class AgentPrograms(NamedTuple):
     """What an agent needs to be run: its launcher's name on the PATH, and its own program if that too."""
 
     launcher: str
@@ -63,13 +63,13 @@ class Needs(NamedTuple):
         return (self.launcher,) if self.program in (None, self.launcher) else (self.launcher, str(self.program))
 
 
-AGENTS: Mapping[str, Needs] = {
-    "claude": Needs("claude-agent-acp", "claude"),
-    "codex": Needs("codex-acp", "codex"),
-    "opencode": Needs("opencode", "opencode"),
-    "amp": Needs("amp-acp"),
-    "cursor": Needs("cursor-agent-acp"),
-    "pi": Needs("pi-acp"),
+AGENTS: Mapping[str, AgentPrograms] = {
+    "claude": AgentPrograms("claude-agent-acp", "claude"),
+    "codex": AgentPrograms("codex-acp", "codex"),
+    "opencode": AgentPrograms("opencode", "opencode"),
+    "amp": AgentPrograms("amp-acp"),
+    "cursor": AgentPrograms("cursor-agent-acp"),
+    "pi": AgentPrograms("pi-acp"),
 }
 """The agents that sandbox-agent speaks to, in the order in which one is chosen when a task names none."""
 
@@ -114,7 +114,7 @@ def installed_programs(agent: str, data_dir: Path) -> Path:
 
 def find_agent(agent: str, data_dir: Path, environ: Mapping[str, str], which: Which) -> Binary | None:
     """What starts a known agent: what `foundry agent install` got, else what sandbox-agent or the PATH has."""
-    needs = AGENTS.get(agent) or Needs(ACP_COMMANDS[agent].command[0])
+    needed = AGENTS.get(agent) or AgentPrograms(ACP_COMMANDS[agent].command[0])
     path = environ.get("PATH", os.defpath)
     own = installed_programs(agent, data_dir).absolute()
     theirs = data_home(environ) / SANDBOX_AGENT / "bin"
@@ -122,11 +122,11 @@ def find_agent(agent: str, data_dir: Path, environ: Mapping[str, str], which: Wh
     def on_the_path(place: Path, name: str) -> str | None:
         return which(str(place), path=path) or which(name, path=path)
 
-    found = which(str(own / needs.launcher), path=path)
-    if found is not None and all(which(str(own / name), path=path) for name in needs.programs):
+    found = which(str(own / needed.launcher), path=path)
+    if found is not None and all(which(str(own / name), path=path) for name in needed.programs):
         return Binary(Path(found), "data folder")
-    found = on_the_path(theirs / "agent_processes" / f"{agent}-acp", needs.launcher)
-    if found is not None and (needs.program is None or on_the_path(theirs / needs.program, needs.program)):
+    found = on_the_path(theirs / "agent_processes" / f"{agent}-acp", needed.launcher)
+    if found is not None and (needed.program is None or on_the_path(theirs / needed.program, needed.program)):
         return Binary(Path(found), "PATH")
     return None
 
