@@ -1,4 +1,4 @@
-"""Commands on a task that outlive the app until the backend has answered them, one type an action.
+"""Commands that outlive the app until the backend has answered them, one type an action.
 
 Their form is that of the outbox's file. One that this version does not know whole, action or option, is none of these:
 decoding it fails, and it stays in the file for who does.
@@ -6,14 +6,14 @@ decoding it fails, and it stays in the file for who does.
 
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 
 
 class _Options(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a command says beside its task."""
+    """What a command says beside what it is about."""
 
 
 class RetryOptions(_Options, frozen=True):
@@ -68,12 +68,13 @@ class CancelOperationOptions(_Options, frozen=True):
 
 
 class _Kept(Struct, frozen=True, forbid_unknown_fields=True, tag_field="action"):
-    task_id: str
+    subject_id: str = field(name="task_id")
+    """The id of what it is about: a task, unless its class says another thing. Files call it `task_id` in any case."""
 
     @property
     def key(self) -> str:
         """What it is kept under, in the place of one before."""
-        return f"{self.action}:{self.task_id}"
+        return f"{self.action}:{self.subject_id}"
 
     @property
     def action(self) -> str:
@@ -102,25 +103,25 @@ class Rename(_Kept, frozen=True, tag="rename"):
 
 
 class Answer(_Kept, frozen=True, tag="answer"):
-    """An answer to an agent's question; `task_id` is the question's id."""
+    """An answer to an agent's question, which is its subject."""
 
     options: AnswerOptions
 
 
 class PromptEdit(_Kept, frozen=True, tag="edit_prompt"):
-    """Another text for a prompt; `task_id` is the prompt's id."""
+    """Another text for a prompt, which is its subject."""
 
     options: PromptEditOptions
 
 
 class PromptWithdrawal(_Kept, frozen=True, tag="withdraw_prompt"):
-    """A prompt that is taken back; `task_id` is the prompt's id."""
+    """A prompt that is taken back, which is its subject."""
 
     options: PromptWithdrawalOptions
 
 
 class SetOption(_Kept, frozen=True, tag="set_option"):
-    """Another value for an option of a session; `task_id` is the session's id."""
+    """Another value for an option of a session, which is its subject."""
 
     options: SetOptionOptions
 

@@ -153,7 +153,7 @@ class Outbox:
         prompts = [
             one for one in self.prompts.values() if one.state is PromptState.QUEUED and one.session_id not in nowhere
         ]
-        commands = [one for one in self.commands.values() if one.task_id not in refused]
+        commands = [one for one in self.commands.values() if one.subject_id not in refused]
         found = Counter(task=len(tasks), session=len(sessions), prompt=len(prompts))
         found.update(one.action for one in commands)
         return +found

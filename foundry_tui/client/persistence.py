@@ -106,26 +106,26 @@ class Persistence:
 def _ask_again(command: kept.KeptCommand, commands: "Commands") -> None:
     match command:
         case kept.Retry():
-            commands.retry(command.task_id, command.options.resend)
+            commands.retry(command.subject_id, command.options.resend)
         case kept.Archive():
-            commands.archive(command.task_id, command.options.force)
+            commands.archive(command.subject_id, command.options.force)
         case kept.Kill():
-            commands.kill(command.task_id, command.options.force, command.options.delete_branch)
+            commands.kill(command.subject_id, command.options.force, command.options.delete_branch)
         case kept.Prune():
-            commands.prune(command.task_id)
+            commands.prune(command.subject_id)
         case kept.Rename():
-            commands.rename(command.task_id, command.options.title)
+            commands.rename(command.subject_id, command.options.title)
         case kept.Answer(options=kept.AnswerOptions(action=action, content=content)) if action is not None:
-            commands.reply(command.task_id, action, content)
+            commands.reply(command.subject_id, action, content)
         case kept.Answer():
-            commands.answer(command.task_id, command.options.option_id or "")
+            commands.answer(command.subject_id, command.options.option_id or "")
         case kept.PromptEdit():
-            commands.edit_prompt(command.options.session_id, command.task_id, command.options.text)
+            commands.edit_prompt(command.options.session_id, command.subject_id, command.options.text)
         case kept.PromptWithdrawal():
-            commands.withdraw_prompt(command.options.session_id, command.task_id)
+            commands.withdraw_prompt(command.options.session_id, command.subject_id)
         case kept.Operate():
-            commands.operate(command.task_id, command.options.request)
+            commands.operate(command.subject_id, command.options.request)
         case kept.CancelOperation():
-            commands.cancel_operation(command.task_id, command.options.operation_id)
+            commands.cancel_operation(command.subject_id, command.options.operation_id)
         case kept.SetOption():
-            commands.set_option(command.task_id, command.options.option_id, command.options.value)
+            commands.set_option(command.subject_id, command.options.option_id, command.options.value)

@@ -34,6 +34,25 @@ NEWER: dict[str, Any] = {
 }
 """What another version may have written, with actions, fields, states and parts that are not ours."""
 
+COMMANDS: dict[str, Any] = {
+    "retry:t": {"action": "retry", "task_id": "t", "options": {"resend": True}},
+    "archive:t": {"action": "archive", "task_id": "t", "options": {"force": True}},
+    "kill:t": {"action": "kill", "task_id": "t", "options": {"force": False, "delete_branch": True}},
+    "prune:t": {"action": "prune", "task_id": "t", "options": {}},
+    "rename:t": {"action": "rename", "task_id": "t", "options": {"title": "Mend it"}},
+    "answer:q": {"action": "answer", "task_id": "q", "options": {"option_id": "1"}},
+    "edit_prompt:p": {"action": "edit_prompt", "task_id": "p", "options": {"session_id": "s", "text": "x"}},
+    "withdraw_prompt:p": {"action": "withdraw_prompt", "task_id": "p", "options": {"session_id": "s"}},
+    "set_option:s:mode": {"action": "set_option", "task_id": "s", "options": {"option_id": "mode", "value": "plan"}},
+    "operate:t:o": {
+        "action": "operate",
+        "task_id": "t",
+        "options": {"request": {"kind": "commit", "message": "m", "operation_id": "o"}},
+    },
+    "cancel_operation:t:o": {"action": "cancel_operation", "task_id": "t", "options": {"operation_id": "o"}},
+}
+"""One of each command, as every version has written it."""
+
 
 def kept(path: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(path.read_bytes())
@@ -70,6 +89,21 @@ def test_what_another_version_kept_stops_nothing_and_is_kept_and_said(tmp_path: 
         assert NEWER[part].items() <= after[part].items()
     assert "task-1" not in after["creations"]
     assert set(after["drafts"]) == {"/other", "/repo", "/new"}
+
+
+def test_commands_are_read_and_written_as_every_version_has_written_them(tmp_path: Path) -> None:
+    keep = tmp_path / "outbox.json"
+    keep.write_text(json.dumps({"version": 1, "commands": COMMANDS}))
+    outbox = Outbox(keep)
+    assert not outbox.remarks
+    assert {key: command.key for key, command in outbox.commands.items()} == {key: key for key in COMMANDS}
+    outbox.put_all()
+    outbox.write(outbox.take())
+    after = kept(keep)["commands"]
+    assert {key: each["task_id"] for key, each in after.items()} == {
+        key: each["task_id"] for key, each in COMMANDS.items()
+    }
+    assert after.keys() == COMMANDS.keys()
 
 
 @pytest.mark.parametrize(
