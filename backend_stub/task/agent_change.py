@@ -13,7 +13,7 @@ class AgentChange:
 
     def unload(self, session_id: str) -> None:
         """The session's agent had nothing to do for long: it is ended until the next prompt. Nothing has happened."""
-        self._rows.put_session(replace(self._rows.session(session_id), unloaded_since=self._rows.now), mark=True)
+        self._rows.put_session(replace(self._rows.session(session_id), unloaded_since=self._rows.now), news=False)
 
     def need(self, session_id: str) -> None:
         """The session's agent is about to be asked something; one that was ended comes back for that."""

@@ -82,10 +82,10 @@ class TaskRows:
         self._added: Counter[str] = Counter()
         """How many transcript items are new, by session_id."""
         self._log_count = state.log_count
-        self._marks_only = True
-        """Whether nothing but marks of reading has changed so far."""
+        self._has_news = False
+        """Whether something happened to the task so far that raises its `updated_at`."""
         self._changed_sessions: dict[str, bool] = {}
-        """Which have changed, and whether by nothing but a mark of reading."""
+        """Which have changed, and whether by something that raises their `updated_at`."""
         self._changed_prompts: dict[str, Prompt] = {}
         self.attachments: dict[str, NewAttachments] = {}
         """Those of new prompts, by prompt_id."""
@@ -151,10 +151,10 @@ class TaskRows:
 
     # What they are to say
 
-    def put_task(self, task: TaskDetail, *, mark: bool = False) -> None:
-        """`mark`: nothing but a mark of reading is changed."""
+    def put_task(self, task: TaskDetail, *, news: bool = True) -> None:
+        """`news`: something happened to it, which raises its `updated_at`; that it was read, for one, is none."""
         check_move(self._task.status, task.status)
-        self._marks_only = self._marks_only and mark
+        self._has_news = self._has_news or news
         self._task = task
 
     def put_stage(self, stage: StageRecord) -> None:
@@ -162,14 +162,14 @@ class TaskRows:
         stages = tuple(stage if each.name is stage.name else each for each in self._task.stages)
         self.put_task(replace(self._task, stages=stages))
 
-    def put_session(self, session: SessionSummary, *, mark: bool = False) -> None:
-        """Also a new one; `mark`: nothing but a mark of reading is changed."""
+    def put_session(self, session: SessionSummary, *, news: bool = True) -> None:
+        """Also a new one; `news` as with the task: something happened in it."""
         held = self._by_id.get(session.session_id)
         if held is not None:
             check_move(held.status, session.status)
         self._by_id[session.session_id] = session
         self._sessions_differ = True
-        self._note_session(session.session_id, mark=mark)
+        self._note_session(session.session_id, news=news)
 
     def put_offer(self, session_id: str, offer: SessionOffer) -> None:
         """What the agent of a session offers."""
@@ -178,7 +178,7 @@ class TaskRows:
 
     def put_silence(self, session_id: str) -> None:
         """Have the session's record say since when its agent is silent, as it is now."""
-        self._note_session(session_id, mark=True)
+        self._note_session(session_id, news=False)
 
     def put_prompt(self, prompt: Prompt) -> None:
         """Also a new one, at the end of its session's."""
@@ -239,12 +239,12 @@ class TaskRows:
 
     def record(self, event: HistoryKind, /, **payload: object) -> None:
         """Leave a history event; what is None is left out of its payload."""
-        self._marks_only = False
+        self._has_news = True
         self._history.append((event, {name: value for name, value in payload.items() if value is not None}))
 
     def say(self, session_id: str, item_id: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
         """Add a transcript item, or replace the body of the one of this id."""
-        self._marks_only = False
+        self._has_news = True
         keys = self._keys[session_id]
         new = self.new_keys.setdefault(session_id, {})
         known = new.get(item_id) or keys.get(item_id)
@@ -271,12 +271,10 @@ class TaskRows:
 
     def seal(self) -> tuple[Change, TaskState] | None:
         """The commit and the state after it; None when there is nothing to write."""
-        for session_id, marks_only in self._changed_sessions.items():
+        for session_id, news in self._changed_sessions.items():
             session = self.session(session_id)
-            as_it_was = session.revision == 0 or marks_only
-            self._sessions[session_id] = replace(
-                session, revision=session.revision + 1, updated_at=session.updated_at if as_it_was else self.now
-            )
+            at = self.now if news and session.revision else session.updated_at
+            self._sessions[session_id] = replace(session, revision=session.revision + 1, updated_at=at)
             self._sessions_differ = True
         self._say_what_is_due()
         changed = self.task is not self._before.task
@@ -309,15 +307,15 @@ class TaskRows:
         return change, TaskState(self.task, self.private, self._prompts, self._log_count, version, self._offers)
 
     def _say_what_is_due(self) -> None:
-        """Put into the task's record what it says now, unless nothing happened but that it was read."""
+        """Put into the task's record what it says now, unless nothing happened to it."""
         task = self._task
-        if self._marks_only and (task is not self._before.task or not self.pace.due):
+        if not self._has_news and (task is not self._before.task or not self.pace.due):
             return
         shown, asked = Said(task.activity, task.plan), question_of(task.permissions)
         said, self.pace = paced(self.pace, shown, self._said, asked, self.now, turn_ended=self._turn_ended)
         if said != shown:
             # What it is about has changed the task already; to say it later is no change.
-            self.put_task(replace(task, activity=said.activity, plan=said.plan), mark=True)
+            self.put_task(replace(task, activity=said.activity, plan=said.plan), news=False)
 
     def _derive(self) -> None:
         """Fill in what follows from the rest, and raise the revision."""
@@ -341,7 +339,7 @@ class TaskRows:
             needs_input=sum(each.state is PermissionState.OPEN for each in task.permissions),
             asks=asks_of(task.permissions),
             permissions=_kept(task),
-            updated_at=task.updated_at if self._marks_only else self.now,
+            updated_at=self.now if self._has_news else task.updated_at,
             revision=self._before.task.revision + 1,
         )
 
@@ -376,10 +374,10 @@ class TaskRows:
                 delivering=tuple(each for each in delivering if each != prompt_id),
             )
 
-    def _note_session(self, session_id: str, *, mark: bool = False) -> None:
+    def _note_session(self, session_id: str, *, news: bool = True) -> None:
         """The session, or one of its prompts, has changed."""
-        self._changed_sessions[session_id] = self._changed_sessions.get(session_id, True) and mark
-        self._marks_only = self._marks_only and mark
+        self._changed_sessions[session_id] = self._changed_sessions.get(session_id, False) or news
+        self._has_news = self._has_news or news
 
 
 def _last_place(prompts: Sequence[Prompt], prompt_id: str) -> int | None:

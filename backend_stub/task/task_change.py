@@ -123,15 +123,15 @@ class TaskChange:
         held = self.task.work
         if work is not None and (held is None or replace(held, at=work.at) != work):
             # What somebody else did there, or the remote, is no news of the task.
-            self._rows.put_task(replace(self.task, work=work), mark=True)
+            self._rows.put_task(replace(self.task, work=work), news=False)
 
     def find_pull_request(self, found: PullRequest) -> None:
         """The forge told of it; that is no news of the task either."""
-        self._rows.put_task(replace(self.task, pull_request=found), mark=True)
+        self._rows.put_task(replace(self.task, pull_request=found), news=False)
 
     def mark_unread(self, unread: bool) -> None:
         if unread is not self.task.unread:
-            self._rows.put_task(replace(self.task, unread=unread), mark=True)
+            self._rows.put_task(replace(self.task, unread=unread), news=False)
 
     def become_ready(self) -> None:
         """Nothing is left to prepare: the task is running where a session has a turn in progress, else idle."""
@@ -314,7 +314,7 @@ class TaskChange:
     def mark_session_unread(self, session_id: str, unread: bool) -> None:
         session = self.session(session_id)
         if unread is not session.unread:
-            self._rows.put_session(replace(session, unread=unread), mark=True)
+            self._rows.put_session(replace(session, unread=unread), news=False)
 
     def restart_agent(self) -> list[str]:
         """A person has the agent begun anew; the ids of the sessions whose turns that stops."""
