@@ -54,7 +54,7 @@ class Opening(Struct, frozen=True):
 class Private(Struct, frozen=True, kw_only=True):
     """What the backend alone knows about a task, kept with its row; `openings` by session_id.
 
-    `attaching` counts the attempts to find the agent again that failed. `first_in_line` are the ids of prompts that
+    `attaching` counts the attempts to find the agent again that failed. `go_first` are the ids of prompts that
     wait and go before all others that do: they say again what was said before those, or into the turn that ran.
     `delivering` are the ids of prompts that are being handed over, or were when the backend was cut: the agent may have
     them, so they stay as they are. `went_on`: a prompt made the failed task go on, so that a retry which comes too late
@@ -69,7 +69,7 @@ class Private(Struct, frozen=True, kw_only=True):
     next_attempt_at: int | None = None
     openings: dict[str, Opening] = {}
     attaching: int = 0
-    first_in_line: tuple[str, ...] = field(default=(), name="resent")
+    go_first: tuple[str, ...] = field(default=(), name="resent")
     delivering: tuple[str, ...] = ()
     went_on: bool = False
     asked_options: dict[str, dict[str, str | bool]] = {}

@@ -11,7 +11,7 @@ class AgentChange:
     def __init__(self, rows: TaskRows) -> None:
         self._rows = rows
 
-    def unload(self, session_id: str) -> None:
+    def mark_unloaded(self, session_id: str) -> None:
         """The session's agent had nothing to do for long: it is ended until the next prompt. Nothing has happened."""
         self._rows.put_session(replace(self._rows.session(session_id), unloaded_since=self._rows.now), news=False)
 

@@ -150,7 +150,7 @@ class Commands:
                 raise conflict(f"Only a task that failed can be retried; this one {_IS_NOW[draft.status]}.")
             failed = _failed_prompts(draft) if request.resend else []
             # A prompt of an earlier retry that still waits is sent now.
-            if request.resend and not (failed or draft.private.first_in_line) and _is_ready_but_failed(draft):
+            if request.resend and not (failed or draft.private.go_first) and _is_ready_but_failed(draft):
                 raise conflict("No prompt failed that could be sent again; retry without that makes the task ready.")
             draft.go_on(resend=request.resend)
             for prompt in failed:

@@ -22,7 +22,7 @@ from foundry_tui.contract.questions import PermissionState
 from foundry_tui.contract.records import Prompt, PromptState, SessionStatus, SessionSummary, TaskDetail
 from foundry_tui.contract.status import READY, StageName, TaskStatus
 
-UNLOAD_SECONDS = 30
+UNLOADING_SECONDS = 30
 """How long ending an agent may take."""
 AGAIN_MS = 60_000
 """Wait after an agent could not be ended."""
@@ -68,7 +68,7 @@ class IdleAgents:
             if self._services.runtime.now() < due:
                 self.alarms.set(session_id, due)
                 return
-            since = await actor.commit(partial(_unload, session_id=session_id))
+            since = await actor.commit(partial(_mark_unloaded, session_id=session_id))
         if self._ended.get(session_id) != since and await self._end(actor, session_id):
             self._ended[session_id] = since
 
@@ -76,7 +76,7 @@ class IdleAgents:
         provider, call = await self._provider_of(actor), await self._call_of(actor)
         unloading = partial(provider.agents.unload, call, session_id)
         try:
-            await self._services.calls.within(UNLOAD_SECONDS, actor.task_id, unloading)
+            await self._services.calls.within(UNLOADING_SECONDS, actor.task_id, unloading)
         except NO_FAILURES:
             raise
         except Exception as failure:  # noqa: BLE001  # a defect of an agent must not end the session's run
@@ -109,9 +109,9 @@ def is_idle(task: TaskDetail, session: SessionSummary, prompts: Sequence[Prompt]
     )
 
 
-def _unload(draft: TaskChange, session_id: str) -> int:
+def _mark_unloaded(draft: TaskChange, session_id: str) -> int:
     """The session's agent is to be ended from now on; raises `SupersededError` when something came up meanwhile."""
     if not is_idle(draft.task, draft.session(session_id), draft.prompts(session_id), draft.private):
         raise SupersededError
-    draft.agents.unload(session_id)
+    draft.agents.mark_unloaded(session_id)
     return draft.now

@@ -366,11 +366,11 @@ class TaskRows:
 
     def _forget_waiting(self, prompt_id: str) -> None:
         """The prompt waits no more: it goes before no others, and is not being handed over."""
-        first, delivering = self.private.first_in_line, self.private.delivering
+        first, delivering = self.private.go_first, self.private.delivering
         if prompt_id in (*first, *delivering):
             self.private = replace(
                 self.private,
-                first_in_line=tuple(each for each in first if each != prompt_id),
+                go_first=tuple(each for each in first if each != prompt_id),
                 delivering=tuple(each for each in delivering if each != prompt_id),
             )
 

@@ -361,7 +361,7 @@ class TaskChange:
         self._rows.put_prompt(prompt)
         # Whoever says more after having stopped the turn means that first.
         if self.let_go(prompt.session_id) or first:
-            self._set_private(replace(self.private, first_in_line=(*self.private.first_in_line, prompt.prompt_id)))
+            self._set_private(replace(self.private, go_first=(*self.private.go_first, prompt.prompt_id)))
         self.record(
             HistoryKind.PROMPT_QUEUED,
             session_id=prompt.session_id,

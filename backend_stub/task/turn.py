@@ -50,7 +50,7 @@ def next_prompt(prompts: Sequence[Prompt], private: Private, *, held: bool) -> P
     waiting = [each for each in prompts if each.state in OPEN_STATES]
     begun = (each for each in waiting if each.state is PromptState.DELIVERED)
     cut = (each for each in waiting if each.prompt_id in private.delivering)
-    first = (each for each in waiting if each.prompt_id in private.first_in_line)
+    first = (each for each in waiting if each.prompt_id in private.go_first)
     return next(chain(begun, cut) if held else chain(begun, cut, first, waiting), None)
 
 

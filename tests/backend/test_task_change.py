@@ -135,9 +135,9 @@ def test_what_is_done_beside_a_mark_of_reading_counts() -> None:
 
 
 def test_a_prompt_that_waits_no_more_goes_before_no_others() -> None:
-    draft = draft_of(state(2, first_in_line=("p-s0", "p-s1")))
+    draft = draft_of(state(2, go_first=("p-s0", "p-s1")))
     draft.fail_prompt(draft.prompts("s0")[0], ERROR)
-    assert draft.private.first_in_line == ("p-s1",)
+    assert draft.private.go_first == ("p-s1",)
 
 
 def asked(number: int, session: str, question_state: PermissionState = PermissionState.ANSWERED) -> Permission:
