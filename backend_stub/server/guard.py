@@ -25,13 +25,13 @@ _LOGGED = 300
 """Characters of a request's path and query that the log keeps."""
 
 
-def body_limit(method: str, path: str) -> int:
-    """Bytes that the body of such a request can have."""
+def _limit_of_route(method: str, path: str) -> int:
+    """Bytes that the body of such a request can have, whatever is in it; see `contract.attachments.body_limit`."""
     takes_attachments = method == "POST" and _TAKES_ATTACHMENTS.fullmatch(path)
     return LARGEST_BODY_WITH_ATTACHMENTS if takes_attachments else LARGEST_BODY
 
 
-def too_large(most: int) -> str:
+def _over_limit(most: int) -> str:
     return f"A request's body can have at most {most} bytes."
 
 
@@ -63,7 +63,7 @@ class Guard:
         began = time.perf_counter()
         request_id = self._request_id()
         scope["request_id"] = request_id
-        taken, most = 0, body_limit(scope["method"], scope["path"])
+        taken, most = 0, _limit_of_route(scope["method"], scope["path"])
         status: int | None = None
 
         async def receive_bounded() -> Message:
@@ -72,7 +72,7 @@ class Guard:
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 if taken > most:
-                    raise RefusedError(413, too_large(most))
+                    raise RefusedError(413, _over_limit(most))
             return message
 
         async def send_unlogged(message: Message) -> None:
@@ -133,9 +133,9 @@ class Guard:
         if head + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > HEAD_LIMIT:
             return 431, HEAD_TOO_LARGE
         length = headers.get(b"content-length", b"0")
-        most = body_limit(scope["method"], scope["path"])
+        most = _limit_of_route(scope["method"], scope["path"])
         if not length.isdigit() or len(length) > 18 or int(length) > most:
-            return 413, too_large(most)
+            return 413, _over_limit(most)
         return None
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:

@@ -11,7 +11,7 @@ from foundry_tui.contract.record import Record
 MOST_ATTACHMENTS = 20
 """Attachments that one prompt may have."""
 LARGEST_BODY_WITH_ATTACHMENTS = 12 * 1024 * 1024
-"""Bytes that the body of a request may have which can bring attachments."""
+"""Bytes that the body of a request can have which brings attachments."""
 LARGEST_ATTACHMENTS = 8 * 1024 * 1024
 """Bytes that the images and texts of one prompt may have together, so that their request, which is longer by a third
 and has the prompt too, is not too large.

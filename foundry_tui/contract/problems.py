@@ -4,7 +4,7 @@ from msgspec import Struct, field
 
 PROBLEM_TYPE = "application/problem+json"
 LARGEST_BODY = 1024 * 1024
-"""Bytes that the body of a request can have."""
+"""Bytes that the body of a request can have which brings no attachments."""
 
 
 class FieldError(Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str | None = None
 
 
-def too_large(size: int, limit: int = LARGEST_BODY) -> Problem:
+def too_large(size: int, limit: int) -> Problem:
     """What a backend answers to a body of `size` bytes, known without asking it."""
     detail = (
         f"This is too long to be sent: it takes {size:,} bytes, and the limit is {limit:,}. Shorten it, or put "
