@@ -82,7 +82,7 @@ class BackendCommands:
         task_id = request.task_id or self._new_id()
         request = replace(request, task_id=task_id, session_id=request.session_id or self._new_id())
         self._outbox.put_creation(self._store.create(request), request.attachments)
-        self._settlement.settle_creation(task_id)
+        self._settlement.send_creation(task_id)
         return task_id
 
     def retry_creation(self, task_id: str) -> None:
@@ -92,7 +92,7 @@ class BackendCommands:
         again = self._store.retry_creation(task_id)
         if again is not None:
             self._outbox.put_creation(again)
-            self._settlement.settle_creation(task_id)
+            self._settlement.send_creation(task_id)
 
     def discard_creation(self, task_id: str) -> None:
         self._store.discard_creation(task_id)
@@ -104,15 +104,13 @@ class BackendCommands:
             return
         call = partial(self._api.retry, task_id, RetryTask(resend=True) if resend else None)
         keep = kept.Retry(task_id, kept.RetryOptions(resend))
-        self._settlement.settle_command(
-            "retry", call, task_id, lane=f"life:{task_id}", done=frozenset({409}), keep=keep
-        )
+        self._settlement.send_command("retry", call, task_id, lane=f"life:{task_id}", done=frozenset({409}), keep=keep)
 
     def archive(self, task_id: str, force: bool = False) -> None:
         if self._discard_refused(task_id):
             return
         call = partial(self._api.archive, task_id, ReleaseTask(force=force))
-        self._settlement.settle_command(
+        self._settlement.send_command(
             "archive", call, task_id, lane=f"life:{task_id}", keep=kept.Archive(task_id, kept.ArchiveOptions(force))
         )
 
@@ -121,7 +119,7 @@ class BackendCommands:
             return
         call = partial(self._api.kill, task_id, ReleaseTask(force=force, delete_branch=delete_branch))
         keep = kept.Kill(task_id, kept.KillOptions(force, delete_branch))
-        self._settlement.settle_command("kill", call, task_id, lane=f"life:{task_id}", keep=keep)
+        self._settlement.send_command("kill", call, task_id, lane=f"life:{task_id}", keep=keep)
 
     def prune(self, task_id: str) -> None:
         if self._discard_refused(task_id):
@@ -132,7 +130,7 @@ class BackendCommands:
             await self._api.prune(task_id)
             self._store.pruned(task_id, life)
 
-        self._settlement.settle_command("prune", prune, task_id, lane=f"life:{task_id}", keep=kept.Prune(task_id))
+        self._settlement.send_command("prune", prune, task_id, lane=f"life:{task_id}", keep=kept.Prune(task_id))
 
     def rename(self, task_id: str, title: str) -> None:
         token = self._store.edit(task_id, title=title)
@@ -147,13 +145,13 @@ class BackendCommands:
         request = replace(request, operation_id=operation_id)
         call = partial(self._api.operate, task_id, request)
         keep = kept.Operate(task_id, kept.OperateOptions(request))
-        self._settlement.settle_command("operate", call, task_id, lane=f"operations:{task_id}", keep=keep)
+        self._settlement.send_command("operate", call, task_id, lane=f"operations:{task_id}", keep=keep)
         return operation_id
 
     def cancel_operation(self, task_id: str, operation_id: str) -> None:
         keep = kept.CancelOperation(task_id, kept.CancelOperationOptions(operation_id))
         call = partial(self._api.cancel_operation, operation_id)
-        self._settlement.settle_command("cancel_operation", call, task_id, lane=f"operations:{task_id}", keep=keep)
+        self._settlement.send_command("cancel_operation", call, task_id, lane=f"operations:{task_id}", keep=keep)
 
     # Sessions, prompts, questions.
 
@@ -176,7 +174,7 @@ class BackendCommands:
             summary=session, request=CreateSession(session_id=session_id, agent=agent, name=name)
         )
         self._outbox.put_session(requested)
-        self._settlement.settle_session(requested)
+        self._settlement.send_session(requested)
         return session_id
 
     def close_session(self, session_id: str) -> None:
@@ -192,7 +190,7 @@ class BackendCommands:
         prompt = replace(self._new_prompt(session_id, text), steer=steer, attachments=tuple(map(told, attachments)))
         self._outbox.put_prompt(prompt, tuple(attachments))
         self._store.put_prompt(prompt)
-        self._settlement.settle_prompt(prompt)
+        self._settlement.send_prompt(prompt)
         return prompt.prompt_id
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:
@@ -213,7 +211,7 @@ class BackendCommands:
             # What was written is not lost with the prompt that it was meant for.
             self._settlement.keep_refused(self._new_prompt(session_id, text), error)
 
-        self._settlement.settle_prompt_change(session_id, prompt_id, text, call, keep, refused)
+        self._settlement.send_prompt_change(session_id, prompt_id, text, call, keep, refused)
 
     def withdraw_prompt(self, session_id: str, prompt_id: str) -> None:
         if self._settlement.unsent_prompt(prompt_id) is not None:
@@ -221,12 +219,12 @@ class BackendCommands:
             return
         keep = kept.PromptWithdrawal(prompt_id, kept.PromptWithdrawalOptions(session_id))
         call = partial(self._api.withdraw_prompt, session_id, prompt_id)
-        self._settlement.settle_prompt_change(session_id, prompt_id, None, call, keep)
+        self._settlement.send_prompt_change(session_id, prompt_id, None, call, keep)
 
     def set_option(self, session_id: str, option_id: str, value: str | bool) -> None:
         keep = kept.SetOption(session_id, kept.SetOptionOptions(option_id, value))
         call = partial(self._api.set_option, session_id, option_id, SetOption(value=value))
-        self._settlement.settle_option(session_id, option_id, value, call, keep)
+        self._settlement.send_option(session_id, option_id, value, call, keep)
 
     def answer(self, permission_id: str, option_id: str) -> None:
         self._answer(permission_id, kept.AnswerOptions(option_id=option_id))
@@ -243,7 +241,7 @@ class BackendCommands:
             self._outbox.discard(form_draft_key(permission_id))
 
         keep = kept.Answer(permission_id, said)
-        self._settlement.settle_command("answer", answer, None, done=frozenset({409}), patience=math.inf, keep=keep)
+        self._settlement.send_command("answer", answer, None, done=frozenset({409}), patience=math.inf, keep=keep)
 
     # What is read.
 
@@ -279,7 +277,7 @@ class BackendCommands:
 
     def _session_command(self, action: str, session_id: str, call: Callable[[], Awaitable[object]]) -> None:
         task_id = self._store.task_of_session(session_id)
-        self._settlement.settle_command(action, call, task_id, session_id=session_id)
+        self._settlement.send_command(action, call, task_id, session_id=session_id)
 
     def _patch(
         self, action: str, task_id: str, request: PatchTask, token: int, keep: KeptCommand | None = None
@@ -292,7 +290,7 @@ class BackendCommands:
         def failed(_: RequestError | None) -> None:
             self._store.settle(task_id, token)
 
-        self._settlement.settle_command(action, patch, task_id, lane=f"edit:{task_id}", failed=failed, keep=keep)
+        self._settlement.send_command(action, patch, task_id, lane=f"edit:{task_id}", failed=failed, keep=keep)
 
     def _discard_refused(self, task_id: str) -> bool:
         """A refused creation has nothing to release: dropping it is all there is to do."""

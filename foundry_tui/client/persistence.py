@@ -36,15 +36,15 @@ class Persistence:
         for creation in list(self._outbox.creations.values()):
             store.restore_creation(creation)
             if creation.state is CreationState.PENDING:
-                settlement.settle_creation(creation.task_id)
+                settlement.send_creation(creation.task_id)
             else:
                 settlement.expect(creation.task_id)
         for session in list(self._outbox.sessions.values()):
-            settlement.settle_session(session)
+            settlement.send_session(session)
         for prompt in list(self._outbox.prompts.values()):
             store.put_prompt(prompt)
             if prompt.state is PromptState.QUEUED:
-                settlement.settle_prompt(prompt, maybe_sent=True)
+                settlement.send_prompt(prompt, maybe_sent=True)
         for command in list(self._outbox.commands.values()):
             _ask_again(command, commands)
 

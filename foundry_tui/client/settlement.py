@@ -26,7 +26,7 @@ from foundry_tui.contract.requests import CreatePrompt, EditPrompt
 
 
 class Settlement:
-    """Hands creations, sessions, prompts and other commands to the delivery, and settles each by its answer.
+    """Sends creations, sessions, prompts and other commands by the delivery, and settles each by its answer.
 
     To settle is to drop it from the outbox and to have the store show what the backend committed. A failure is told to
     `report`. What concerns a task or a session that the backend does not have yet waits until it does.
@@ -59,7 +59,7 @@ class Settlement:
         """The backend does not have this task or session: what concerns it waits until it is settled."""
         self._expected.setdefault(id_, anyio.Event())
 
-    def settle_creation(self, task_id: str) -> None:
+    def send_creation(self, task_id: str) -> None:
         """Ask for a pending creation until the backend has answered, however long that takes."""
         self.expect(task_id)
 
@@ -91,7 +91,7 @@ class Settlement:
 
         self._delivery.send(job)
 
-    def settle_session(self, session: RequestedSession) -> None:
+    def send_session(self, session: RequestedSession) -> None:
         """Ask for a session until the backend has answered, however long that takes."""
         task_id, session_id = session.summary.task_id, session.summary.session_id
         token = self._store.edit(task_id, session=session.summary)
@@ -106,13 +106,13 @@ class Settlement:
             self._store.settle(task_id, token)
             self._end(session_id)
 
-        self.settle_command("add_session", add, task_id, lane=f"sessions:{task_id}", patience=math.inf, failed=failed)
+        self.send_command("add_session", add, task_id, lane=f"sessions:{task_id}", patience=math.inf, failed=failed)
 
     def unsent_prompt(self, prompt_id: str) -> Prompt | None:
         """The prompt as it is in the outbox, if it cannot have reached the backend yet."""
         return self._outbox.prompts.get(prompt_id) if prompt_id in self._unsent else None
 
-    def settle_prompt(self, prompt: Prompt, *, maybe_sent: bool = False) -> None:
+    def send_prompt(self, prompt: Prompt, *, maybe_sent: bool = False) -> None:
         """Hand over a prompt, however long that takes, after those of its session before it. Refused, it is kept.
 
         It goes as it is in the outbox by then, or not at all when it is there no longer. `maybe_sent`: an earlier run
@@ -176,7 +176,7 @@ class Settlement:
             detail = f"What was attached ({names}) cannot be read any more: {error}. Attach it again."
             raise ProblemError(Problem(status=422, title="Attachments lost", detail=detail)) from error
 
-    def settle_prompt_change(
+    def send_prompt_change(
         self,
         session_id: str,
         prompt_id: str,
@@ -212,7 +212,7 @@ class Settlement:
                 refused(error)
 
         task_id = self._store.task_of_session(session_id)
-        self.settle_command(
+        self.send_command(
             keep.action,
             change,
             task_id,
@@ -223,7 +223,7 @@ class Settlement:
             keep=keep,
         )
 
-    def settle_option(
+    def send_option(
         self,
         session_id: str,
         option_id: str,
@@ -242,7 +242,7 @@ class Settlement:
         def failed(_: RequestError | None) -> None:
             self._store.settle_option(session_id, token, None)
 
-        self.settle_command(
+        self.send_command(
             keep.action,
             change,
             self._store.task_of_session(session_id),
@@ -279,7 +279,7 @@ class Settlement:
         reason = TaskError(kind=ErrorKind.INTERNAL, message=str(error), retryable=True, at=self._store.now_ms())
         self._keep_prompt(replace(prompt, state=PromptState.FAILED, error=reason))
 
-    def settle_command(
+    def send_command(
         self,
         action: str,
         call: Callable[[], Awaitable[object]],
