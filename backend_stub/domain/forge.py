@@ -44,8 +44,9 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Head:
-    """Where a pull request comes from: a `branch` of the same repository, or of the `fork` OWNER/NAME; `base` is where
-    it is to go.
+    """Where a pull request comes from, and the branch `base` that it is to go to.
+
+    `branch` is one of the same repository, or of a fork: then `fork` is the name of the fork's owner.
     """
 
     pull_request: PullRequest

@@ -59,7 +59,9 @@ class Provider(Protocol):
 
     @property
     def bound(self) -> bool:
-        """Whether its sandboxes lie on this machine, so that no other host can go on with its tasks."""
+        """Whether its sandboxes lie on this machine. Tasks of a provider that is not bound are taken over by another
+        host when theirs is lost (`task/placement.py`).
+        """
         ...
 
     @property
@@ -98,7 +100,9 @@ class Provider(Protocol):
         ...
 
     async def ensure_name(self, call: Call) -> Existing:
-        """Who tells the branches that a new one has to differ from, local and remote, as far as can be told now."""
+        """Get ready to name the task's branch. What comes back is asked with names, and tells which branches there are
+        that a new one of such a name would collide with, local and remote, as far as can be told now.
+        """
         ...
 
     async def find_start(self, call: Call, start: StartedFrom) -> Start:
@@ -144,9 +148,11 @@ class Provider(Protocol):
         ...
 
     async def diff(self, task: TaskDetail, newer: int | None = None) -> Diff | None:
-        """The task's changes as last computed, or None if it has none; a fresh computation is begun behind.
+        """The task's changes as they were computed last, at once; None if it has none. The call also begins to compute
+        them anew, for the next one who asks.
 
-        `newer`: wait for one of a later `computed_at`, for some seconds; then what is known counts.
+        With `newer`, wait some seconds for a computation whose `computed_at` is later than that; where none comes, the
+        last one is told all the same.
         """
         ...
 

@@ -77,7 +77,7 @@ def ruling(question: Question, intent: Intent, rules: Sequence[Rule], policy: Pe
     for rule in denying:
         if _denies(rule, found):
             return _answer(question, DENY, f"denied by rule `{rule.pattern}`")
-    if any(_may_deny(rule, question, intent, found) for rule in denying):
+    if any(_might_deny(rule, question, intent, found) for rule in denying):
         return None
     for rule in rules:
         if rule.allow is not None and _allows(rule, question, intent, read):
@@ -171,8 +171,12 @@ def _denies(rule: Rule, found: Sequence["Runs"]) -> bool:
     return any(_describes(pattern, words) for runs in found for words in runs.commands)
 
 
-def _may_deny(rule: Rule, question: Question, intent: Intent, found: Sequence["Runs"]) -> bool:
-    """Whether a rule that was not found to deny might do so all the same."""
+def _might_deny(rule: Rule, question: Question, intent: Intent, found: Sequence["Runs"]) -> bool:
+    """Whether a rule that denies nothing of what was found might mean it all the same; then a person decides.
+
+    So it is where not all commands could be read, where one of them may turn out to be what the rule names, and where
+    the rule's words stand in the text of the command or of the question.
+    """
     if not all(runs.known for runs in found) or (question.tool_kind == EXECUTE and not intent.commands):
         return True
     if rule.pattern != ANYTHING and any(_might_be(rule.words, words) for runs in found for words in runs.commands):

@@ -52,35 +52,38 @@ class Opening(Struct, frozen=True):
 
 
 class Private(Struct, frozen=True, kw_only=True):
-    """What the backend alone knows about a task, kept with its row; `openings` by session_id.
-
-    `attaching` counts the attempts to find the agent again that failed. `go_first` are the ids of prompts that
-    wait and go before all others that do: they say again what was said before those, or into the turn that ran.
-    `delivering` are the ids of prompts that are being handed over, or were when the backend was cut: the agent may have
-    them, so they stay as they are. `went_on`: a prompt made the failed task go on, so that a retry which comes too late
-    for that has nothing left to do and is no error. `asked_options` are, by session_id, the options that a session is
-    to have when it is opened; `values_before_unsent` are the values that options had before they were set, by
-    option_id, of those that the agent has not been told of since. `form_items` are the transcript items of the forms
-    and pages that are open, by permission_id, `form_answers` what those of a turn that goes on were filled in with.
-    """
+    """What the backend alone knows about a task, kept with its row."""
 
     sandbox_wanted: bool = False
     """The provider was asked for a sandbox at least once: there may be one, whole or half-made."""
     next_attempt_at: int | None = None
+    """When what is tried again is due: finding the agent of a task that is ready, or a release."""
     openings: dict[str, Opening] = {}
+    """Sessions that could not be opened yet, by session_id."""
     attaching: int = 0
+    """Attempts to find the agent again that failed."""
     go_first: tuple[str, ...] = field(default=(), name="resent")
+    """Ids of prompts that wait and go before all others that do: those that say again what a failed one said, and those
+    that steer."""
     delivering: tuple[str, ...] = ()
+    """Ids of prompts that are being handed over, or were when the backend was cut: the agent may have them, so they
+    stay as they are."""
     went_on: bool = False
+    """A prompt made the failed task go on, so that a retry which comes too late for that has nothing left to do."""
     asked_options: dict[str, dict[str, str | bool]] = {}
+    """The options that a session is to have when it is opened, by session_id."""
     values_before_unsent: dict[str, dict[str, str | bool]] = field(default_factory=dict, name="unsent_options")
+    """By session_id and option_id, what options were before they were set that the agent has not been told of since."""
     form_items: dict[str, str] = {}
+    """The transcript items of the forms and pages that are open, by permission_id."""
     form_answers: dict[str, dict[str, FieldValue]] = {}
+    """What the forms of a turn that goes on were filled in with, by permission_id."""
     operation_notes: dict[str, str] = {}
     """What the operation under way must know of its beginning when it goes on after a restart."""
     restarting: bool = False
     """The agent is to be ended and begun anew before anything else is asked of it."""
     release_attempt: int = 0
+    """Attempts to release the sandbox that failed."""
     release_force: bool = False
     release_delete_branch: bool = False
     trust: bool = False
@@ -125,37 +128,42 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Change:
-    """One commit of one task's rows. `expected` is the version that was read (0: the task is new).
-
-    When `task` has the revision that is kept, the task's record did not change and makes no event. `history` are the
-    kinds and payloads of new events. `sessions` come with all their prompts; `prompts` are those of them that changed,
-    `operations` those of the task's that changed. `attachments` are those of new prompts, by prompt_id; `handed_on`
-    has, by the id of a new prompt, that of the one whose attachments it takes over. Of the task's log `lines` are
-    added, and those with an index below `drop_lines_below` dropped. A task holds one branch at most: `hold_branch`
-    takes one in place of any other, `free_branch` gives it up. `moved`: its host is not the one that it was.
-
-    Of a new task alone: `request` is the digest of what asked for it, and `repo` its repository.
-    """
+    """One commit of one task's rows, and what it leaves in the tables beside them."""
 
     at: int
     expected: int
+    """The version of the task's rows that was read; 0: the task is new."""
     task: TaskDetail
+    """In the revision that is kept already, its record did not change and makes no event."""
     private: Private
     history: Sequence[tuple[HistoryKind, dict[str, object]]] = ()
+    """Kinds and payloads of new events."""
     sessions: Sequence[SessionState] = ()
+    """Those that changed, with all their prompts."""
     prompts: Sequence[Prompt] = ()
+    """Those of the sessions' prompts that changed."""
     attachments: Mapping[str, NewAttachments] = dataclass_field(default_factory=dict)
+    """Those of new prompts, by prompt_id."""
     handed_on: Mapping[str, str] = dataclass_field(default_factory=dict)
+    """By the id of a new prompt, that of the one whose attachments it takes over."""
     items: Sequence[TranscriptItem] = ()
     permissions: Sequence[Permission] = ()
     operations: Sequence[Operation] = ()
+    """Those of the task's operations that changed."""
     lines: Sequence[LogLine] = ()
+    """To be added to the task's log."""
     drop_lines_below: int = 0
+    """Lines of the log with a lower index are dropped."""
     moved: bool = False
+    """The task's host is not the one that it was."""
     request: bytes = b""
+    """Of a new task alone: the digest of what asked for it."""
     repo: Repo | None = None
+    """Of a new task alone: its repository."""
     hold_branch: str | None = None
+    """The branch that the task holds from now on, in place of any other."""
     free_branch: bool = False
+    """The task holds no branch any more."""
     leftover: LeftoverRow | None = None
     leftover_gone: bool = False
 

@@ -19,9 +19,10 @@ from foundry_tui.contract.transcript import PlanBody, ToolCallBody, TranscriptKi
 T = TypeVar("T")
 
 LEAST_GAP_MS = 340
-"""Between two new things that are said of one task: three a second, so that there is always room for one of those that
-need no gap, which are a question, an error and the end of a turn."""
+"""Between two new things that are said of one task, which makes three a second: the usual pace."""
 MOST_A_SECOND = 4
+"""New things of one task within a second. The fourth is one that needs no gap: an error, or the end of a turn. A
+question is shown at once in any case."""
 _READ = 2_000
 """Characters of a text in which its first words are looked for."""
 _WITHOUT_GAP = frozenset({ActivityKind.QUESTION, ActivityKind.ERROR})
@@ -98,9 +99,11 @@ def _tell_plan(said: Said, plan: PlanBody, now: int) -> Said:
 def paced(
     pace: Pace, shown: Said, news: Said, asked: Activity | None, now: int, *, turn_ended: bool
 ) -> tuple[Said, Pace]:
-    """What a commit shows after `shown`, and the pace after it. `asked` is the question that is open.
+    """What the task says from this commit on, and the pace after it.
 
-    While a question is open that is what the task says; what came meanwhile is owed until it has its answer.
+    `shown` is what it said so far, `news` what this commit has to say, `asked` the question that is open. What is not
+    said now is owed: the next commit says it. An open question is what the task says; what was said before it and what
+    came meanwhile are owed until it is answered, and said then.
     """
     wanted = news.over(pace.owed)
     was_question = shown.activity is not None and shown.activity.kind is ActivityKind.QUESTION

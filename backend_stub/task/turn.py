@@ -44,8 +44,10 @@ OPEN_STATES = frozenset({PromptState.QUEUED, PromptState.DELIVERED})
 
 
 def next_prompt(prompts: Sequence[Prompt], private: Private, *, held: bool) -> Prompt | None:
-    """The prompt of a session to go on with: the one whose turn was cut, or its handing over; else, unless those that
-    wait are `held`, the oldest that waits, of those that go before the others if there are any.
+    """The prompt of a session to go on with, None for none. In this order:
+
+    the one whose turn is in progress (the backend was cut during it), one that was being handed over, and then, unless
+    what waits is `held`, those that go first, and the oldest of the others.
     """
     waiting = [each for each in prompts if each.state in OPEN_STATES]
     begun = (each for each in waiting if each.state is PromptState.DELIVERED)

@@ -39,7 +39,10 @@ class Action(Struct, frozen=True):
     """Names of screens, or of the fields in which one writes."""
     why_not: Why = _always
     applies: Callable[[Context], bool] = _applies
-    """False hides it from footer, palette and `?`; two actions may share a key if never both apply."""
+    """False hides it from footer, palette and `?`, and leaves its key to another action: never both may apply.
+
+    A screen may leave out of its footer what cannot be done now, too; see `FoundryScreen.is_in_footer`.
+    """
     footer: int = 0
     """Its place in the footer, lower first; 0 keeps it out."""
     of: Callable[[TaskSummary], bool] | None = None

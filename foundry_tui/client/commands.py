@@ -67,7 +67,7 @@ class Commands(Protocol):
     """What was said of changes and not sent yet."""
 
     def create(self, request: CreateTask) -> str:
-        """Show a new task at once and create it; the answer is its task_id (made here, like session_id, if absent)."""
+        """Show a new task at once and create it; returns its task_id (made here, like session_id, if absent)."""
 
     def retry_creation(self, task_id: str) -> None:
         """Send a refused creation again, with the same id."""
@@ -88,7 +88,7 @@ class Commands(Protocol):
     def rename(self, task_id: str, title: str) -> None: ...
 
     def operate(self, task_id: str, request: StartOperation) -> str:
-        """Have something done to bring the task's work home; the answer is its operation_id (made here if absent)."""
+        """Have something done to bring the task's work home; returns its operation_id (made here if absent)."""
 
     def cancel_operation(self, task_id: str, operation_id: str) -> None:
         """Give an operation up; what it has left half-way is taken back."""
@@ -96,7 +96,7 @@ class Commands(Protocol):
     def mark(self, task_id: str, unread: bool) -> None: ...
 
     def add_session(self, task_id: str, name: str | None = None, agent: str | None = None) -> str:
-        """Show a new session at once and ask for it; the answer is its session_id."""
+        """Show a new session at once and ask for it; returns its session_id."""
 
     def close_session(self, session_id: str) -> None: ...
 
@@ -107,10 +107,10 @@ class Commands(Protocol):
         """Have what waits handed over though it was held."""
 
     def prompt(self, session_id: str, text: str, steer: bool = False, attachments: Sequence[NewAttachment] = ()) -> str:
-        """Show a prompt as queued at once and send it; the answer is its prompt_id.
+        """Show a prompt as queued at once and send it; returns its prompt_id.
 
-        `steer`: it goes into the turn that runs, before all that wait. `attachments` have been read: what they say is
-        kept with the prompt.
+        `steer`: it goes into the turn that runs, before all that wait. `attachments` hold what was read of files and
+        images, which is kept with the prompt until the backend has it.
         """
 
     def discard_prompt(self, session_id: str, prompt_id: str) -> None:

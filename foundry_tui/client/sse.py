@@ -1,4 +1,8 @@
-"""Server-sent events out of bytes, by the standard's rules and without input or output: all streams are read by it."""
+"""Server-sent events out of bytes, by the standard's rules and without input or output.
+
+Every stream of a backend is read by it: the app, a command that follows and the snapshot at the start come to the
+bytes in three ways, and an event has a greatest length. (The backend reads the streams of its agents with httpx-sse.)
+"""
 
 from typing import NamedTuple
 

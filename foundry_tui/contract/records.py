@@ -271,7 +271,7 @@ class HistoryEvent(Record, frozen=True, kw_only=True):
 
 
 class OperationKind(OpenEnum):
-    """What an operation does; contract: "The way home"."""
+    """What an operation does; what each is told in its request is in `operations.py`."""
 
     COMMIT = "commit"
     UPDATE = "update"

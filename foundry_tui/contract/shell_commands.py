@@ -22,14 +22,14 @@ _NAMED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f
 
 
 class ShellText(NamedTuple):
-    """The words of each simple command, in order, and whether there is nothing but one, which is as it looks.
-
-    `readable` is false where the text is too long, too deep or ends within quotes: then there may be more in it.
-    """
+    """What was found in a text that a shell would get."""
 
     commands: tuple[tuple[str, ...], ...]
+    """The words of each simple command, in order."""
     single: bool
+    """The text is one simple command and nothing else, whose words stand in it as they are."""
     readable: bool
+    """False where it is too long, too deep or ends within quotes: there may be more commands in it than were found."""
 
 
 def read_shell(text: str) -> ShellText:

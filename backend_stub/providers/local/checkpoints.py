@@ -1,9 +1,10 @@
-"""Checkpoints of the local provider: commits under `refs/foundry/TASK_ID/` of the task's repository, and nothing else.
+"""Checkpoints of the local provider: commits under `refs/foundry/TASK_ID/` of the task's repository.
 
-The message of each says what it is, its parent is what HEAD was, so that what was committed stays reachable. Beside
-them there is a folder `checkpoints/TASK_ID/` in the data folder: the index by which the next one is quick, where the
-repository is, and the state before the last prompt, for a turn that changes nothing leaves no checkpoint. It outlives
-the sandbox, so that what a killed task had can be found until the task is pruned.
+The message of each says what it is, its parent is what HEAD was, so that what was committed stays reachable.
+
+A folder `checkpoints/TASK_ID/` in the data folder has what belongs to them: the index that makes the next one quick,
+the path of the repository, and the state before the last prompt, since a turn that changes nothing leaves no
+checkpoint. The folder outlives the sandbox: what a killed task had can be found until the task is pruned.
 """
 
 import hashlib

@@ -109,8 +109,8 @@ class Writer:
     async def _commit(self, batch: Sequence[_Waiting], *, carefully: bool) -> str | None:
         """Commit what can be committed of these, each with its outcome; why nothing could be, or None.
 
-        One that is alone need not be done carefully: it is sent together with its COMMIT, in the hope that nothing
-        refuses it, and done again if something does.
+        Not `carefully`, which only a batch of one may be done, the statements are sent together with their COMMIT and
+        nothing is looked at before: if the database refuses one of them, all is done again, carefully.
         """
         started = time.perf_counter()
         own = None
