@@ -5,14 +5,20 @@ the name no more, and when a public way does the same.
 """
 
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from typing import Any
 
 from textual._compositor import LayoutUpdate
+from textual._styles_cache import StylesCache
 from textual.app import App
+from textual.await_remove import AwaitRemove
+from textual.color import Color
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.notifications import Notification
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.style import Style
 from textual.widget import Widget
 
 
@@ -30,6 +36,34 @@ class UnusedKeys(App[None]):
         if not done and not priority:
             self.key_unused(key)
         return done
+
+
+class KeepsNoneRemoved(App[None]):
+    """An app in which nothing holds what was removed from it.
+
+    Textual holds each text area until the theme changes, and the drawn lines of a thousand widgets, by a cache that
+    counts the widget to its arguments: ten thousand objects a task screen, until looking for garbage among them stopped
+    the app for a third of a second.
+    """
+
+    def __init__(self, *, ansi_color: bool | None = None) -> None:
+        setattr(StylesCache, _HOLDS_ITS_WIDGET, staticmethod(_backgrounds))
+        super().__init__(ansi_color=ansi_color)
+
+    def _prune(self, *nodes: Widget, parent: DOMNode | None = None) -> AwaitRemove:
+        going = {each for node in nodes for each in node.walk_children(with_self=True)}
+        for watchers in getattr(self, "__watchers", {}).values():
+            watchers[:] = [(node, told) for node, told in watchers if node not in going]
+        return super()._prune(*nodes, parent=parent)
+
+
+_HOLDS_ITS_WIDGET = "get_inner_outer"
+
+
+@lru_cache(1024)
+def _backgrounds(base: Color, background: Color) -> tuple[Style, Style]:
+    """The styles inside and outside of a border, as `StylesCache.get_inner_outer` has them."""
+    return Style(background=base + background), Style(background=base)
 
 
 def begin_with_theme(app: App[Any], name: str) -> None:

@@ -1,6 +1,7 @@
 """Private names of Textual stand in one module, and each of them only as long as there is no public way."""
 
 import ast
+import gc
 import importlib
 import inspect
 import pkgutil
@@ -12,15 +13,19 @@ from types import ModuleType
 from typing import ClassVar
 
 import pytest
+from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.binding import BindingType
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import TextArea
 
 import foundry_tui
 from foundry_tui.app import textual_compat
+from tests.app.factories import make_task
+from tests.app.harness import make_store, stage
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +46,7 @@ NAMES: dict[str, tuple[type, Callable[[], bool]]] = {
     "_refresh_notifications": (App, lambda: not hasattr(App, "remove_notification")),
     "_load_screen_css": (App, lambda: "show" not in _parameters(App.push_screen)),
     "_get_screen": (App, lambda: "show" not in _parameters(App.push_screen)),
+    "_prune": (App, lambda: True),  # see `test_nothing_holds_a_screen_that_was_closed`
     "_bindings": (Widget, lambda: not hasattr(Widget, "bindings")),
     "_refresh_layout": (Screen, lambda: not hasattr(Screen, "refresh_layout")),
     "_compositor": (Screen, lambda: not hasattr(Screen, "compositor")),
@@ -126,6 +132,22 @@ def test_no_class_of_ours_has_a_private_name_of_its_base() -> None:
         if (shared := _names_of(cls) & _theirs(cls))
     }
     assert found == {}
+
+
+def _held() -> tuple[int, int]:
+    """How many text areas there are, and how many widgets' drawn lines."""
+    gc.collect()
+    alive = gc.get_objects()
+    return sum(isinstance(each, TextArea) for each in alive), sum(isinstance(each, StylesCache) for each in alive)
+
+
+async def test_nothing_holds_a_screen_that_was_closed() -> None:
+    async with stage(make_store([make_task(1)]), size=(120, 40)) as on:
+        counts = []
+        for _ in range(3):
+            await on.press("enter", "escape", "n", "escape", "H", "escape")
+            counts.append(_held())
+        assert counts[0] == counts[1] == counts[2]
 
 
 class _Listening(App[None]):
