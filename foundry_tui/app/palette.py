@@ -3,6 +3,7 @@
 Over a dialog it finds what can be done there, and themes.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -122,8 +123,8 @@ class PaletteProvider(Provider):
             run_it = partial(self.foundry.open_task, task.task_id)
             yield Hit(max(score, 0.3), shown, run_it, text=label, help=self._told(task))
         for name, choose in self._themes():
-            if (score := matcher.match(name)) > 0:
-                yield Hit(score, _highlighted(matcher, name), choose, text=name)
+            if _begin_words(query, name):
+                yield Hit(matcher.match(name), _highlighted(matcher, name), choose, text=name)
 
     def _actions(self) -> list[tuple[str, str, Callable[[], object]]]:
         """Name, help and what to run, for each action of the screen below; one that cannot be done says why."""
@@ -194,6 +195,16 @@ def _as_listed(task: TaskSummary) -> SortKey:
 
 def _label(task: TaskSummary) -> str:
     return plain(title_of(task))[:80]
+
+
+def _begin_words(query: str, name: str) -> bool:
+    """Whether each word of the query begins a word of the name.
+
+    Themes are found so: letters anywhere in their names would find one for nearly all that is typed, and a chosen one
+    stays chosen.
+    """
+    words = re.findall(r"\w+", name.lower())
+    return all(any(word.startswith(begun) for word in words) for begun in re.findall(r"\w+", query.lower()))
 
 
 def _highlighted(matcher: Matcher, text: str) -> Content:

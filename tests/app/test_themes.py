@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from rich.style import Style
+from textual.command import Hit
 
 from foundry_tui.app import themes
 from foundry_tui.app.options import Options
+from foundry_tui.app.palette import PaletteProvider
 from foundry_tui.cli.startup.app import options
 from foundry_tui.settings.config import App, Settings
 from foundry_tui.settings.kept_theme import LONGEST, keep_theme, kept_theme, theme_file
@@ -69,6 +71,14 @@ async def test_a_key_changes_the_theme_and_keeps_it(is_set: bool, kept: list[str
         await on.press("T")
         assert on.app.theme == themes.LIGHT.name
         assert found == kept
+
+
+@pytest.mark.parametrize(("query", "finds"), [("new", False), ("foun", True), ("theme nord", True), ("thm nrd", False)])
+async def test_the_palette_finds_a_theme_by_how_its_words_begin(query: str, finds: bool) -> None:
+    """Found by any letters of its name, a theme would stand below nearly every search, to be chosen by mistake."""
+    async with stage(make_store([make_task(1)])) as on:
+        hits = [hit async for hit in PaletteProvider(on.app.screen).search(query)]
+        assert any((hit.text or "").startswith("Theme:") for hit in hits if isinstance(hit, Hit)) is finds
 
 
 @pytest.mark.parametrize("name", ["ansi-dark", "ansi-light"])
