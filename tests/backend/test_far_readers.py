@@ -1,5 +1,6 @@
 """A host is told of those who read its tasks elsewhere."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
@@ -9,8 +10,11 @@ import pytest
 from backend_stub.domain.hosts import Answered, Asked, Hosts
 from backend_stub.server import far_readers
 from backend_stub.server.far_readers import FarReaders
+from backend_stub.server.handing_over import answering
 from backend_stub.server.hub import Hub
+from backend_stub.server.routes import make_app
 from foundry_tui.contract.events import Topic, TopicKind
+from tests.backend.in_process import InProcess, settings
 
 
 class TwoHosts:
@@ -65,3 +69,14 @@ async def test_a_host_that_takes_long_keeps_nobody_from_being_told_and_is_not_to
                 await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
     assert [asked.target for _, asked in hosts.asked].count("/v1/tasks/slow") == 1
+
+
+@pytest.mark.anyio
+async def test_who_tells_that_a_task_is_read_there_is_answered_in_no_words(tmp_path: Path) -> None:
+    with InProcess(tmp_path) as world:
+        async with world.backend(world.provider(), settings()) as backend:
+            task_id = await world.create(backend)
+            answer = answering(make_app(backend))
+            assert await answer(Asked("GET", f"/v1/tasks/{task_id}")) == Answered(204, {})
+            assert backend.far_readers.is_read(task_id)
+            assert (await answer(Asked("GET", "/v1/tasks/unknown"))).status == 404
