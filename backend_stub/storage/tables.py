@@ -1,7 +1,7 @@
 """What is done with the tables of a database, whichever engine keeps them: named statements in one open transaction."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -9,6 +9,13 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 Refusal = Callable[[], Awaitable[Exception]]
 """Finds out why a statement changed nothing."""
+
+
+class Read(NamedTuple):
+    """A named statement that reads, with its values."""
+
+    name: str
+    values: tuple[object, ...]
 
 
 class Tables(Protocol):

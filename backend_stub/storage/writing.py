@@ -15,7 +15,7 @@ from backend_stub.domain.errors import (
 )
 from backend_stub.domain.events import Event
 from backend_stub.domain.storage import Change, SessionOffer
-from backend_stub.storage.tables import Refusal, Tables, fetch_known, fetch_one
+from backend_stub.storage.tables import Read, Refusal, Tables, fetch_known, fetch_one
 from foundry_tui.contract.attachments import encode_attachments
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved
@@ -78,6 +78,13 @@ class Transaction:
         """Forget what a refused change noted."""
         self.seq, length = mark
         del self.events[length:]
+
+
+def first_read(change: Change) -> Read | None:
+    """What `apply` reads of the change before all else."""
+    if change.expected:
+        return Read("tasks.kept", (change.task.task_id,))
+    return None if change.repo is None else Read("repos.one", (change.repo.repo_id,))
 
 
 async def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:

@@ -16,14 +16,29 @@ from msgspec import structs
 from backend_stub import storage as engines
 from backend_stub.domain.errors import DatabaseUnusableError, IdTakenError, StorageUnavailableError
 from backend_stub.domain.events import Committed
+from backend_stub.storage.postgres import writer
+from backend_stub.storage.postgres.address import Address
+from backend_stub.storage.postgres.connections import connect
 from backend_stub.storage.postgres.migration import VERSION
 from backend_stub.storage.postgres.tables import SQL
+from backend_stub.storage.postgres.written import MOST
 from backend_stub.storage.writing import OF_A_TASK
+from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import EventName, TopicKind
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import HistoryKind, Repo
+from foundry_tui.contract.records import HistoryKind, Repo, TaskDetail
 from tests.backend.engines import PATIENCE, Database, Postgres, lives
-from tests.backend.rows import REPO, first_change, item, next_change, permission, prompt, session, with_rows
+from tests.backend.rows import (
+    REPO,
+    first_change,
+    item,
+    next_change,
+    permission,
+    prompt,
+    session,
+    summary_of_session,
+    with_rows,
+)
 from tests.postgres import OWNER, POOLER_PORT, PostgresServer, name_of
 
 pytestmark = pytest.mark.anyio
@@ -111,6 +126,50 @@ async def test_a_new_task_takes_few_statements_and_as_many_whatever_it_has(backe
         after = [line for line in lines[first:] if process in line and "LOG:  " in line]
         said = [line.partition("LOG:  ")[2] for line in after]
         assert next(number for number, each in enumerate(said) if each.endswith("COMMIT")) == 1, said
+
+
+async def test_whoever_commits_waits_twice_for_the_server(
+    backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing: list[psycopg.AsyncConnection] = []
+
+    async def connect_and_remember(address: Address) -> psycopg.AsyncConnection:
+        writing.append(await connect(address))
+        return writing[-1]
+
+    monkeypatch.setattr(writer, "connect", connect_and_remember)
+    async with backends.one("here").open() as storage:
+        first = first_change("t", repo=REPO)
+        await storage.commit(first)
+        for name, change in (("create", first_change("u", repo=REPO)), ("change", next_change(first))):
+            with (tmp_path / name).open("w+") as said:
+                writing[-1].pgconn.trace(said.fileno())
+                await storage.commit(change)
+                writing[-1].pgconn.untrace()
+                said.seek(0)
+                asked = "".join(re.findall(r"\tF\t\d+\t([SF])(?:ync|lush)\b", said.read()))
+                # Each has the server send what it has to say; psycopg asks for that again at the end of a pipeline.
+                assert len(re.findall("SF?|F", asked)) == 2, name
+
+
+async def test_what_the_log_has_of_a_change_does_not_grow_with_the_sessions_and_prompts_that_there_are(
+    backends: Backends,
+) -> None:
+    here, there = backends.one("here"), backends.one("there")
+    many = [prompt("s", f"p-{number}") for number in range(10 * MOST)]
+    states = [session("t", "s", 1, *many), *(session("t", f"s-{number}") for number in range(10 * MOST))]
+    change = first_change("t", sessions=states, prompts=many)
+    change = replace(change, task=structs.replace(change.task, sessions=tuple(map(summary_of_session, states))))
+    async with here.open() as writing, there.open():
+        await writing.commit(change)
+        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+        await there.until_told(last)
+    assert told(here) == told(there)
+    assert isinstance(there.told[0].record, TaskDetail)
+    assert there.told[0].record.sessions == change.task.sessions
+    bare = len(encode(structs.replace(change.task, sessions=()))) + len(encode(structs.replace(states[0], prompts=())))
+    ((largest,),) = backends.execute("SELECT max(length(body)) FROM foundry.events")
+    assert largest <= bare
 
 
 async def test_nothing_is_lost_when_the_listening_connection_or_a_notification_is(backends: Backends) -> None:

@@ -10,12 +10,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import anyio
-import msgspec
 import psycopg
-from msgspec import Raw
 from psycopg import AsyncConnection
 
 from backend_stub.domain.events import Committed, Event
@@ -23,10 +20,8 @@ from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connected
 from backend_stub.storage.postgres.reasons import why_unreachable
 from backend_stub.storage.postgres.tables import SQL
+from backend_stub.storage.postgres.written import completed, event_of
 from backend_stub.storage.tables import Row
-from foundry_tui.contract.codec import decode, encode
-from foundry_tui.contract.events import EventName
-from foundry_tui.contract.records import HistoryEvent, TaskDetail
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +34,6 @@ _AT_ONCE = 500
 """Events that are read at once."""
 _LONGEST_WAIT = 2.0
 """Seconds between two attempts to connect."""
-_READ_AS: dict[EventName, type[TaskDetail] | type[HistoryEvent]] = {
-    EventName.TASK: TaskDetail,
-    EventName.HISTORY: HistoryEvent,
-}
-"""Of other events nothing is to be known but their JSON."""
 
 
 @dataclass(frozen=True)
@@ -60,24 +50,6 @@ class Own:
     @property
     def last(self) -> int:
         return self.events[-1].seq
-
-
-def written_of(events: Sequence[Event]) -> tuple[bytes, str]:
-    """What is written of them: their records' JSON in one, and JSON of the rest, with where each begins, from 1."""
-    bodies = [encode(event.record) for event in events]
-    starts = accumulate(map(len, bodies), initial=1)
-    rows = [
-        {
-            "seq": event.seq,
-            "name": event.name,
-            "task_id": event.task_id,
-            "session_id": event.session_id,
-            "start": start,
-            "length": len(body),
-        }
-        for event, body, start in zip(events, bodies, starts, strict=False)
-    ]
-    return b"".join(bodies), encode(rows).decode()
 
 
 class Log:
@@ -109,7 +81,8 @@ class Log:
     def found(self, rows: Sequence[Row]) -> None:
         """Rows of the log, in order; those that were told are passed over."""
         others: list[Event] = []
-        for seq, name, task_id, session_id, body in rows:
+        for row in rows:
+            seq = row[0]
             if seq <= self.seq:
                 continue
             own = self._own.get(seq)
@@ -123,7 +96,7 @@ class Log:
                 # It was away for longer than the log is kept.
                 self._tell(Committed((), None, gap=True))
             self.seq = seq
-            event = _event(seq, name, task_id, session_id, body)
+            event = event_of(row)
             if event is not None:
                 others.append(event)
         if others:
@@ -133,18 +106,6 @@ class Log:
         self._own.pop(own.first, None)
         self.seq = own.last
         self._tell(Committed(own.events, time.perf_counter() - own.started))
-
-
-def _event(seq: int, name: str, task_id: str, session_id: str, body: bytes) -> Event | None:
-    """The event of a row; None for one that only newer backends know."""
-    try:
-        known = EventName(name)
-        read_as = _READ_AS.get(known)
-        record = Raw(body) if read_as is None else decode(body, read_as)
-    except (ValueError, msgspec.DecodeError) as error:
-        logger.warning("an event of another backend cannot be read: %s", error)
-        return None
-    return Event(seq, known, task_id, session_id, record)
 
 
 class Follower:
@@ -205,6 +166,6 @@ class Follower:
         while True:
             cursor = await connection.execute(SQL["events.after"], (self._log.seq, _AT_ONCE), binary=True)
             rows = await cursor.fetchall()
-            self._log.found(rows)
+            self._log.found(await completed(rows, connection))
             if len(rows) < _AT_ONCE:
                 return

@@ -27,7 +27,7 @@ from backend_stub.storage.postgres.writer import Fence, Writer
 from backend_stub.storage.pulse import Pulse
 from backend_stub.storage.table_events import TableEvents
 from backend_stub.storage.table_storage import Job, TableStorage
-from backend_stub.storage.tables import Tables
+from backend_stub.storage.tables import Read, Tables
 from foundry_tui.contract.records import HistoryEvent, Repo
 
 MAKERS = 40
@@ -72,14 +72,16 @@ class PostgresStorage(TableStorage):
         self._check_open()
         return await self.readers.read(read, *args, **kwargs)
 
-    async def submit(self, job: Job) -> Any:
+    async def submit(self, job: Job, first: Read | None = None) -> Any:
         self._check_open()
-        return await self.writer.submit(job)
+        return await self.writer.submit(job, first)
 
     async def make_and_commit(self, make: Callable[[Reader], Change]) -> tuple[Change, Sequence[HistoryEvent]]:
         self._check_open()
         change = await anyio.to_thread.run_sync(make, _Waiter(self), limiter=self._makers)
-        result: tuple[Change, Sequence[HistoryEvent]] = await self.submit(partial(writing.apply_made, change))
+        result: tuple[Change, Sequence[HistoryEvent]] = await self.submit(
+            partial(writing.apply_made, change), writing.first_read(change)
+        )
         return result
 
     async def fault(self) -> Fault | None:

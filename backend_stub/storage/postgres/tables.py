@@ -1,6 +1,6 @@
 """The tables in PostgreSQL: statements go out one after the other, and are waited for when their answer matters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import compress
@@ -11,13 +11,14 @@ import anyio.to_thread
 from psycopg import AsyncConnection, AsyncCursor
 
 from backend_stub.storage.statements import read_statements
-from backend_stub.storage.tables import Refusal, Row
+from backend_stub.storage.tables import Read, Refusal, Row
 
 SQL = {
     name: statement.replace("%", "%%").replace("?", "%s").encode()
     for name, statement in read_statements(Path(__file__).with_name("sql")).items()
 }
 
+NOTHING: Mapping[Read, Sequence[Row]] = {}
 TOGETHER = 16
 """Statements that are sent as one, at most."""
 
@@ -37,17 +38,23 @@ class _Written:
 class PostgresTables:
     """See `Tables`: a connection in a transaction, and in a pipeline if more than one thing is done there.
 
-    What is written into different tables goes out as one statement. With `strict` nothing is waited for, and a
+    `read` is what was asked for with the beginning of the transaction, which is so until something is written. What is
+    written into different tables goes out as one statement. With `strict` nothing is waited for, and a
     statement that must change something and does not is an error of the database. Raises `psycopg.Error`.
     """
 
-    def __init__(self, connection: AsyncConnection, *, strict: bool = False) -> None:
+    def __init__(
+        self, connection: AsyncConnection, read: Mapping[Read, Sequence[Row]] = NOTHING, *, strict: bool = False
+    ) -> None:
         self._connection = connection
+        self._read = dict(read)
         self._strict = strict
         self._written: list[_Written] = []
         self._unsure: list[tuple[AsyncCursor[Row], Sequence[_Written]]] = []
 
     async def fetch(self, name: str, *values: object) -> Sequence[Row]:
+        if (known := self._read.pop(Read(name, values), None)) is not None:
+            return known
         await self._send()
         return await (await self._run(SQL[name], values)).fetchall()
 
@@ -75,6 +82,7 @@ class PostgresTables:
         return await anyio.to_thread.run_sync(partial(work, *args, **kwargs))
 
     async def _write(self, written: _Written) -> None:
+        self._read.clear()
         if len(self._written) == TOGETHER or not all(_can_join(each.name, written.name) for each in self._written):
             await self._send()
         self._written.append(written)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +16,12 @@ from backend_stub.domain.errors import StorageUnavailableError
 from backend_stub.domain.events import Event
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connect, connected
-from backend_stub.storage.postgres.log import Log, Own, written_of
+from backend_stub.storage.postgres.log import Log, Own
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
 from backend_stub.storage.postgres.tables import SQL, PostgresTables
+from backend_stub.storage.postgres.written import written_of
 from backend_stub.storage.table_storage import Job
+from backend_stub.storage.tables import Read, Row
 from backend_stub.storage.writing import Transaction
 
 logger = logging.getLogger(__name__)
@@ -36,12 +38,23 @@ Fence = Callable[[], tuple[str, int] | None]
 
 @dataclass
 class _Waiting:
-    """A job, and what became of it once that is `known`."""
+    """A job with what it reads first, and what became of it once that is `known`."""
 
     job: Job
+    first: Read | None
     known: anyio.Event = field(default_factory=anyio.Event)
     result: Any = None
     error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A transaction that nobody else can commit beside: the seq, how it is called, and what was read at once."""
+
+    connection: AsyncConnection
+    seq: int
+    xid: str
+    read: Mapping[Read, Sequence[Row]]
 
 
 class Writer:
@@ -60,11 +73,11 @@ class Writer:
         self._closed = False
         self._finished = anyio.Event()
 
-    async def submit(self, job: Job) -> Any:
+    async def submit(self, job: Job, first: Read | None) -> Any:
         """See `TableStorage.submit`."""
         if self._closed:
             raise StorageUnavailableError("the backend is shutting down")
-        waiting = _Waiting(job)
+        waiting = _Waiting(job, first)
         self._waiting.append(waiting)
         self._news.set()
         await waiting.known.wait()
@@ -115,22 +128,17 @@ class Writer:
         started = time.perf_counter()
         own = None
         try:
-            connection, seq, xid = await self._begin()
+            begun = await self._begin(batch[0].first if len(batch) == 1 else None)
         except psycopg.Error as error:
             await self._hang_up()
             return why_not(self._address, error, "written") if error.sqlstate else why_unreachable(self._address, error)
-        if seq is None:
+        if isinstance(begun, str):
             await self._hang_up()
-            return f"the database {self._address.shown} was replaced by another one: restart this backend"
+            return begun
+        connection = begun.connection
         try:
             async with connection.pipeline() as pipeline:
-                lease = self._fence()
-                # Whoever holds it is not taken for lost before the commit is over.
-                latest = None if lease is None else await connection.execute(SQL["hosts.is_latest"], lease)
-                events = await self._do(batch, connection, pipeline, seq, carefully)
-                if latest is not None and await latest.fetchone() is None:
-                    await connection.execute("ROLLBACK")
-                    return "this host was thought lost: it goes on once it has looked what became of its tasks"
+                events = await self._do(batch, begun, pipeline, carefully)
                 if events:
                     own = Own(events, started)
                     self._log.expect(own)
@@ -146,7 +154,7 @@ class Writer:
                 return await self._commit(batch, carefully=True)
             why = why_not(self._address, error, "written")
             await self._hang_up()
-            outcome = False if own is None else await self._was_committed(xid)
+            outcome = False if own is None else await self._was_committed(begun.xid)
             if own is not None and outcome is not True:
                 self._log.forget(own)
             if outcome is False:
@@ -157,43 +165,48 @@ class Writer:
             self._log.committed(own)
         return None
 
-    async def _begin(self) -> tuple[AsyncConnection, int | None, str]:
-        """A connection that nobody else can commit beside, the seq, and how the transaction is called.
-
-        No seq where the database is not the one that it was.
-        """
+    async def _begin(self, first: Read | None) -> _Begun | str:
+        """The open transaction, or why this host may not write."""
         while True:
             if self._connection is None:
                 self._connection = await connect(self._address)
             try:
-                return await self._take(self._connection)
+                return await self._take(self._connection, first)
             except psycopg.Error:
                 if not self._connection.broken:
                     raise
                 # It was cut before anything was done with it.
                 await self._hang_up()
 
-    async def _take(self, connection: AsyncConnection) -> tuple[AsyncConnection, int | None, str]:
-        cursor = await connection.execute(b"BEGIN;" + SQL["meta.take"], prepare=False)
-        cursor.nextset()
-        row = await cursor.fetchone()
+    async def _take(self, connection: AsyncConnection, first: Read | None) -> _Begun | str:
+        lease = self._fence()
+        async with connection.pipeline():
+            await connection.execute("BEGIN")
+            taken = await connection.execute(SQL["meta.take"])
+            # Whoever holds it is not taken for lost before the commit is over.
+            latest = None if lease is None else await connection.execute(SQL["hosts.is_latest"], lease)
+            read = None if first is None else await connection.execute(SQL[first.name], first.values, binary=True)
+        row = await taken.fetchone()
         if row is None or row[0] != self._life or row[1] < self._log.seq:
-            return connection, None, ""
-        return connection, row[1], row[2]
+            return f"the database {self._address.shown} was replaced by another one: restart this backend"
+        if latest is not None and await latest.fetchone() is None:
+            return "this host was thought lost: it goes on once it has looked what became of its tasks"
+        known = {} if first is None or read is None else {first: await read.fetchall()}
+        return _Begun(connection, row[1], row[2], known)
 
     async def _do(
         self,
         batch: Sequence[_Waiting],
-        connection: AsyncConnection,
+        begun: _Begun,
         pipeline: AsyncPipeline,
-        seq: int,
         carefully: bool,
     ) -> Sequence[Event]:
         """Do the jobs in the open transaction, each with its outcome; the events of those that are to be committed."""
+        connection, seq = begun.connection, begun.seq
         events: list[Event] = []
         shared = len(batch) > 1
         for waiting in batch:
-            transaction = Transaction(PostgresTables(connection, strict=not carefully), seq)
+            transaction = Transaction(PostgresTables(connection, begun.read, strict=not carefully), seq)
             if shared:
                 await connection.execute("SAVEPOINT change")
             try:
