@@ -79,7 +79,8 @@ class FailedCheck:
 class Forge(Protocol):
     """A forge, through its own tool and with the person's own login. `remote` is the URL that branches are pushed to.
 
-    Every method raises `ForgeError`, and asks nobody anything.
+    Every method raises `ForgeError`, and asks nobody anything. gh is the only side so far: the demo's pull requests are
+    made up by its `WayHome`, as its script says, and no forge is asked.
     """
 
     async def expect_usable(self, remote: str) -> None:

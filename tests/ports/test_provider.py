@@ -1,8 +1,8 @@
 """What every provider of sandboxes does, as `backend_stub.domain.provider` says."""
 
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,25 +25,15 @@ SCRIPT = {"default": {"create_sandbox": {"log": ["making it"]}}}
 class Side:
     """Providers of one kind, and the calls that they are given."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
-        self._kind = kind
-        self._demo = InProcess(folder)
-        self._demo.set_script(SCRIPT)
+    name: str
+
+    def __init__(self, folder: Path) -> None:
         self.world = LocalWorld(folder)
         self.world.set_script(SCRIPT)
 
-    @asynccontextmanager
-    async def provider(self) -> AsyncIterator[Provider]:
+    def provider(self) -> AbstractAsyncContextManager[Provider]:
         """One that runs; the next one on the same folder is what a restart makes."""
-        if self._kind == "local":
-            async with self.world.provider() as local:
-                yield local
-            return
-        demo = self._demo.provider()
-        async with anyio.create_task_group() as group:
-            await group.start(demo.run)
-            yield demo
-            group.cancel_scope.cancel()
+        raise NotImplementedError
 
     def task(self, branch: str = "fix/it") -> TaskDetail:
         return self.world.task(branch)
@@ -57,13 +47,44 @@ class Side:
         return msgspec.structs.replace(task, sandbox=made.sandbox)
 
     def close(self) -> None:
-        self._demo.close()
         self.world.close()
 
 
-@pytest.fixture(params=["demo", "local"])
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Side]:
-    side = Side(request.param, tmp_path)
+class OfDemo(Side):
+    name = "demo"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._demo = InProcess(folder)
+        self._demo.set_script(SCRIPT)
+
+    @asynccontextmanager
+    async def provider(self) -> AsyncIterator[Provider]:
+        demo = self._demo.provider()
+        async with anyio.create_task_group() as group:
+            await group.start(demo.run)
+            yield demo
+            group.cancel_scope.cancel()
+
+    def close(self) -> None:
+        self._demo.close()
+        super().close()
+
+
+class OfLocal(Side):
+    name = "local"
+
+    def provider(self) -> AbstractAsyncContextManager[Provider]:
+        return self.world.provider()
+
+
+SIDES: Sequence[type[Side]] = (OfDemo, OfLocal)
+"""One a provider that there is."""
+
+
+@pytest.fixture(params=SIDES, ids=[each.name for each in SIDES])
+def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Side]:
+    side: Side = request.param(tmp_path)
     yield side
     side.close()
 
@@ -75,7 +96,7 @@ def folder_of(task: TaskDetail) -> Path:
 
 async def test_it_says_what_it_is(side: Side) -> None:
     async with side.provider() as provider:
-        assert provider.name in ("demo", "local")
+        assert provider.name == side.name
         assert provider.default_agent()
         assert provider.state()
         assert provider.agents.on_lost is None
