@@ -256,8 +256,8 @@ class NewTaskScreen(FoundryDialog[None]):
                 self._refused_values.pop("provider", None)
         self._judge_all()
 
-    def on_screen_resume(self, event: events.ScreenResume) -> None:
-        super().on_screen_resume(event)
+    def on_screen_resume(self, _: events.ScreenResume) -> None:
+        """The screen is on top again; what all screens do then, Textual has done by their own method."""
         if self._no_agent.told:
             self.run_worker(self._told.ask_for_agents(), group="providers", exit_on_error=False)
 

@@ -65,15 +65,3 @@ def used_lines(used: Used) -> list[tuple[str, str]]:
         *([("cost so far", sum_words(used.costs))] if used.costs else []),
         *([("contexts nearly full", str(full))] if full else []),
     ]
-
-
-def task_words(task: TaskSummary) -> str:
-    """What one task has used, as `41 % · $1.20`; empty when nothing is known. For a line of a list."""
-    usage = fullest(task.sessions)
-    parts = [context_words(usage) if usage is not None else "", sum_words(costs(task.sessions))]
-    return " · ".join(part for part in parts if part)
-
-
-def is_warned(task: TaskSummary) -> bool:
-    """Whether the context of one of the task's sessions is nearly full."""
-    return bool(used_by([task]).nearly_full)

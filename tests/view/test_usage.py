@@ -11,7 +11,7 @@ from foundry_tui.view.details import facts
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.silence import silence_words, silent_since
 from foundry_tui.view.task_notices import turn_words
-from foundry_tui.view.usage import costs, fullest, is_warned, sum_words, task_words, used_by, used_lines
+from foundry_tui.view.usage import costs, fullest, sum_words, used_by, used_lines
 from tests.app.factories import MINUTE, NOW, make_detail, make_session
 
 
@@ -27,12 +27,10 @@ def test_a_task_has_used_what_its_fullest_open_session_has_and_costs_all_of_them
         make_session(4, status=SessionStatus.READY),
         make_session(5, usage=usage(7_000, size=0), status=SessionStatus.READY),
     )
-    task = make_detail(1, sessions=sessions)
     assert fullest(sessions) == sessions[1].usage
     assert costs(sessions) == (Cost(amount=0.2, currency="EUR"), Cost(amount=1.25, currency="USD"))
-    assert task_words(task) == "41 % · €0.20 + $1.25"
-    assert not is_warned(task)
-    assert (fullest(()), costs(()), task_words(make_detail(1, sessions=()))) == (None, (), "")
+    assert sum_words(costs(sessions)) == "€0.20 + $1.25"
+    assert (fullest(()), costs(()), sum_words(())) == (None, (), "")
 
 
 def test_contexts_that_are_nearly_full_are_warned_of_as_long_as_they_matter() -> None:
@@ -43,8 +41,6 @@ def test_contexts_that_are_nearly_full_are_warned_of_as_long_as_they_matter() ->
     assert sum_words(used.costs) == "$4.00"
     assert used_lines(used) == [("cost so far", "$4.00"), ("contexts nearly full", "1")]
     assert used_lines(used_by([])) == []
-    assert task_words(lives) == "83 % full · $2.00"
-    assert (is_warned(lives), is_warned(ended)) == (True, False)
 
 
 def running(**changes: object) -> SessionState:

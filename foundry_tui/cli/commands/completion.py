@@ -6,12 +6,6 @@ from click.shell_completion import get_completion_class
 from foundry_tui.cli.output import say, say_json
 from foundry_tui.cli.parameters import json_option
 
-_INSTALL = {
-    "bash": "foundry completion bash > ~/.local/share/bash-completion/completions/foundry",
-    "zsh": "foundry completion zsh > ~/.zfunc/_foundry   (with ~/.zfunc in $fpath)",
-    "fish": "foundry completion fish > ~/.config/fish/completions/foundry.fish",
-}
-
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
