@@ -68,6 +68,7 @@ from backend_stub.task.release import Releasing
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.work import WorkFinder
+from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.records import TaskDetail
 
 FLUSH_AGAIN_SECONDS = 1.0
@@ -345,13 +346,13 @@ def make_providers(
     told = LocalSettings.from_environ(environ)
     local = local_provider(folder, told, environ, GitHubCli(runtime.now, environ))
     providers: dict[str, Provider] = {
-        "demo": demo_provider(folder / "demo", script, runtime, told.agents, journal),
+        SIMULATED: demo_provider(folder / "demo", script, runtime, told.agents, journal),
         "local": local,
     }
     if settings.provider is not None and settings.provider not in providers:
         known = ", ".join(sorted(providers))
         raise SettingError(f"FOUNDRY_PROVIDER is {settings.provider!r}, but there is only {known}")
-    first = settings.provider or ("demo" if environ.get(SCRIPT_VARIABLE) else "local")
+    first = settings.provider or (SIMULATED if environ.get(SCRIPT_VARIABLE) else "local")
     return dict(sorted(providers.items(), key=lambda item: item[0] != first))
 
 

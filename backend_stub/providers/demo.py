@@ -24,6 +24,7 @@ from backend_stub.repository.checkouts import expect_free, no_such_branch
 from backend_stub.repository.git import Command, branches_near
 from foundry_tui.contract.agents import KNOWN
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import FileDiff, Sandbox, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import Diff
@@ -42,7 +43,7 @@ class PlayedAgents(AgentRuntime, Protocol):
 class DemoProvider:
     """See `backend_stub.domain.provider.Provider`; the sandboxes are kept in `folder`."""
 
-    name = "demo"
+    name = SIMULATED
     bound = False
 
     def __init__(

@@ -12,6 +12,7 @@ import msgspec
 from foundry_tui.client.connection import Target
 from foundry_tui.client.errors import FoundryError
 from foundry_tui.client.private_files import make_folder, open_file
+from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.sockets import socket_path_problem
 from foundry_tui.demo import story as demo_story
 from foundry_tui.demo.story import Story
@@ -70,7 +71,7 @@ class World:
         clean = {name: value for name, value in environ.items() if not name.startswith(("FOUNDRY_", "GIT_"))}
         clean |= {
             **_git_environ(),
-            "FOUNDRY_PROVIDER": "demo",
+            "FOUNDRY_PROVIDER": SIMULATED,
             "FOUNDRY_DEMO_SCRIPT": str(script),
             "FOUNDRY_STAGE_TIMEOUT_MS": str(round(demo_story.STAGE_SECONDS * 1000 / self.speed)),
             "FOUNDRY_STAGE_ATTEMPTS": str(demo_story.ATTEMPTS),

@@ -18,6 +18,7 @@ from foundry_tui.contract.agents import (
     installed_programs,
 )
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
+from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.requests import AgentList
 from foundry_tui.process import agent_binary, agent_packages
 from foundry_tui.process.npm import InstallError
@@ -69,12 +70,12 @@ def list_agents(context: Context, as_json: bool) -> None:
 
 def _table(agents: tuple[AgentInfo, ...]) -> None:
     words = {AgentState.READY: "ready", AgentState.MISSING: "missing", AgentState.NEEDS_LOGIN: "wants a login"}
-    real = [each for each in agents if each.provider != "demo"]
+    real = [each for each in agents if each.provider != SIMULATED]
     rows = [(each.name, each.provider, words.get(each.state, str(each.state)), each.how) for each in real]
     if rows:
         table(("AGENT", "PROVIDER", "STATE", "WHAT TO DO"), rows, stretch=(3,))
     if len(real) < len(agents):
-        say(paint("The provider demo simulates each of them.", "dim"))
+        say(paint(f"The provider {SIMULATED} simulates each of them.", "dim"))
 
 
 @agent.command()
