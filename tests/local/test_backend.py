@@ -254,6 +254,25 @@ def test_killing_a_running_task_leaves_nothing(backend: BackendProcess, world: L
     assert git(world.repository, "worktree", "list", "--porcelain").count("worktree ") == 1
 
 
+def test_creating_waits_for_no_git(world: LocalWorld) -> None:
+    called, gate, shims = world.folder / "called", world.folder / "gate", world.folder / "shims"
+    os.mkfifo(called)
+    os.mkfifo(gate)
+    shims.mkdir()
+    (shims / "git").write_text(f"#!/bin/sh\necho called > {called}\nexec cat {gate}\n")
+    (shims / "git").chmod(0o755)
+    environment = {**world.environ, "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}"}
+    with BackendProcess(world.folder, environment) as backend:
+        backend.start()
+        # Where one of these waited for git, its answer would never come.
+        for fields in ({}, {"branch": "fix/it"}, {"base_branch": "main"}, {"from": {"branch": "main"}}):
+            backend.create("say hello", repo=str(world.repository), agent="pi", **fields)
+        assert "called" in called.read_text(), "their stages do call it"
+    for hung in (called, gate):
+        # Whoever waits at it goes on, and ends.
+        os.close(os.open(hung, os.O_RDWR))
+
+
 def test_a_set_up_and_a_hanging_remote_have_their_time_whatever_a_stage_has(world: LocalWorld) -> None:
     (world.repository / ".foundry").mkdir()
     (world.repository / ".foundry/setup").write_text("#!/bin/sh\nsleep 2\n")
