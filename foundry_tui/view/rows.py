@@ -75,7 +75,7 @@ def columns_for(width: int, needs: Needs | None = None, *, marks: bool = False, 
     branch = min(LONGEST_BRANCH, (width - 120) // 2) if width >= WITH_BRANCH else 0
     repo = min(needs.repo, max(16, room // 6)) if with_repo and width >= WITH_REPO else 0
     rest = room - sum(column + GAP for column in (agent, host, branch, repo) if column) - GAP
-    share = max(8, min(44, rest * 9 // 20 if width < 64 else rest * 2 // 5))
+    share = max(8, min(44, rest * 2 // 5 if repo else rest * 9 // 20))
     ample = max(share, min(LONGEST_TITLE, rest - AMPLE_SAID))
     title = min(ample, max(needs.title, min(share, LEAST_TITLE)))
     return Columns(width, marks, title, repo, max(0, rest - title), agent, host, age_width, branch)
@@ -185,15 +185,15 @@ def row_pieces(
     pieces.append((f"{moving.glyph} ", role))
     title_role = Role.DIM if creation in ("pending", UNSENT, LEAVING) else quiet or Role.TITLE
     said = _fitting(saying(task, glyphs, moving.state, role, reason=reason, keys=keys), columns.said)
-    # The title and the repository take of the cells of what the task says those that would be empty.
+    pieces += _found(fit(title_of(task), columns.title, glyphs.ellipsis), title_role, terms)
+    # The repository takes of the cells of what the task says those that would be empty. A title does not: the
+    # columns behind it would stand elsewhere in each row, and move whenever the task says something else.
     spare = max(0, columns.said - _cells_of(said))
     more_repo = max(0, min(spare, cell_len(plain(task.repo_label)) - columns.repo)) if columns.repo else 0
-    more_title = max(0, min(spare - more_repo, cell_len(plain(title_of(task))) - columns.title))
-    pieces += _found(fit(title_of(task), columns.title + more_title, glyphs.ellipsis), title_role, terms)
     if columns.repo:
         repo = fit(task.repo_label, columns.repo + more_repo, glyphs.ellipsis)
         pieces += [gap, *_found(repo, quiet or Role.REPO, terms, "repo")]
-    pieces += [gap, *_said(said, columns.said - more_title - more_repo, glyphs, quiet, terms)]
+    pieces += [gap, *_said(said, columns.said - more_repo, glyphs, quiet, terms)]
     if columns.agent:
         pieces += [gap, *_agent(task, columns.agent, glyphs, terms)]
     if columns.host:

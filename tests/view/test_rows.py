@@ -247,13 +247,14 @@ def test_a_repositorys_name_is_never_cut_beside_empty_cells() -> None:
     assert cell_len(busy) == 120
 
 
-@pytest.mark.parametrize("width", [60, 80, 96, 120])
-def test_a_title_is_never_cut_beside_empty_cells(width: int) -> None:
-    title = "Pin the runners of all workflows"
-    assert f"{title}  " in row(width, title=title)
-    asking = row(width, title=title, status=TaskStatus.RUNNING, needs_input=2, asks=(ask("Edit"),))
-    assert title in asking or "Edit  1 allow" in asking
-    assert title not in row(width, title=title * 2, activity=says(ActivityKind.MESSAGE, "word " * 30))
+@pytest.mark.parametrize("width", [60, 80, 96, 120, 220])
+def test_columns_stand_where_they_stand_in_every_row_whatever_a_task_says(width: int) -> None:
+    title = "Pin the runners of all workflows to one image by its digest, and say so"
+    long = row(width, title=title, repo_label="shop", activity=says(ActivityKind.MESSAGE, "word " * 60))
+    for words in ("w", "word", "word " * 4):
+        says_little = row(width, title=title, repo_label="shop", activity=says(ActivityKind.MESSAGE, words))
+        assert says_little.index('"w') == long.index('"w')
+        assert says_little.find("  shop  ") == long.find("  shop  ")
 
 
 def test_the_agent_says_how_full_its_context_is() -> None:
