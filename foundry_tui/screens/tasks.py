@@ -209,10 +209,7 @@ class TasksScreen(OfflineBannerScreen[object]):
             told.append((f"{order.total:,} task{'s' * (order.total != 1)}", "$foreground"))
         if self.foundry.store.older and roomy:
             told.append((f"{self.foundry.store.older:,} older", "$text-faint"))
-        for group, one, many, style in _COUNTS:
-            count = order.counts[group]
-            if count:
-                told.append((f"{count:,} {one if count == 1 else many}", style))
+        # What was done to the list is said before the counts of groups, which give way where there is little room.
         notes = []
         if order.terms:
             notes.append(f"{order.shown:,} shown")
@@ -224,9 +221,11 @@ class TasksScreen(OfflineBannerScreen[object]):
             notes.append("by repository")
         if order.sorting is not Sorting.NEWEST:
             notes.append(f"{order.sorting} first" if order.sorting is Sorting.CHANGED else f"by {order.sorting}")
-        marks: list[StyledText] = [(note, "$text-primary") for note in notes]
-        # Where there is little room, what was done to the list is said first, and the name of the app not at all.
-        told = [*told, *marks] if roomy else [*marks, *told]
+        told += [(note, "$text-primary") for note in notes]
+        for group, one, many, style in _COUNTS:
+            count = order.counts[group]
+            if count:
+                told.append((f"{count:,} {one if count == 1 else many}", style))
         pieces: list[StyledText] = []
         if roomy or not told:
             pieces.append(("Foundry", "bold $primary"))

@@ -313,6 +313,16 @@ async def test_the_filter_narrows_as_one_types_and_esc_clears_it() -> None:
         assert s.app.screen.query_one("#filter", Input).value == ""
 
 
+async def test_how_many_are_shown_and_marked_is_not_cut_beside_the_counts_of_groups() -> None:
+    tasks = [
+        make_task(number, status, needs_input=int(number <= 2))
+        for number, status in enumerate([TaskStatus.RUNNING] * 10 + [TaskStatus.IDLE] * 10 + [TaskStatus.ERROR] * 3, 1)
+    ]
+    async with stage(make_store(tasks), size=(80, 24)) as s:
+        await s.press("slash", *"status:ready", "enter", "v")
+        assert "23 tasks · 10 shown · 1 marked · 2 need you" in bar(s)
+
+
 async def test_enter_keeps_the_filter_and_gives_the_keys_back() -> None:
     async with stage(some_tasks()) as s:
         await s.press("slash", *"asks", "enter", "j")
