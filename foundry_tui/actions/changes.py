@@ -25,12 +25,16 @@ def why_not_open(context: Context) -> str | None:
     return None if are_open(context) else "the changes are not open"
 
 
+def why_nothing_to_read(context: Context) -> str | None:
+    return why_not_open(context) or ("no file differs" if context.review.empty else None)
+
+
 def why_no_comments(context: Context) -> str | None:
     return None if context.review.comments else "there is no comment to send"
 
 
 def _row(id: str, keys: str, label: str, help: str, footer: int = 0) -> Action:
-    return Action(id, keys, label, help, "Changes", _K, why_not=why_not_open, applies=are_open, footer=footer)
+    return Action(id, keys, label, help, "Changes", _K, why_not=why_nothing_to_read, applies=are_open, footer=footer)
 
 
 CHANGES_FIELDS: Sequence[Action] = (
@@ -117,7 +121,7 @@ CHANGES_ROWS: Sequence[Action] = (
         "The next hunk of the changes; while something is searched for, the next match.",
         "Changes",
         _K,
-        why_not=why_not_open,
+        why_not=why_nothing_to_read,
         applies=are_open,
         footer=1,
         label_of=lambda context: "next match" if context.review.searching else "next hunk",
@@ -135,7 +139,7 @@ CHANGES_ROWS: Sequence[Action] = (
         "Unfold the file whose name one is on, or fold it.",
         "Changes",
         _K,
-        why_not=why_not_open,
+        why_not=why_nothing_to_read,
         applies=lambda context: are_open(context) and context.review.at_head,
         palette=False,
     ),
@@ -148,7 +152,17 @@ CHANGES_ROWS: Sequence[Action] = (
     ),
     _row("search_changes", "slash", "search", "Search in the changes as you type.", 2),
     _row("ignore_space", "W", "white space", "Ignore changes of white space, or show them.", 3),
-    _row("choose_since", "b", "since", "Choose since when: base, the last prompt, or a checkpoint.", 2),
+    Action(
+        "choose_since",
+        "b",
+        "since",
+        "Choose since when: base, the last prompt, or a checkpoint.",
+        "Changes",
+        _K,
+        why_not=why_not_open,
+        applies=are_open,
+        footer=2,
+    ),
     _row("code_left", "left", "left", "What lies further left in long lines."),
     _row("code_right", "right", "right", "What lies further right in long lines."),
 )

@@ -40,6 +40,8 @@ WORK = "work"
 class Review(Struct, frozen=True):
     """Where a person is in the changes of a task."""
 
+    empty: bool = False
+    """There is no file in them."""
     choosing: bool = False
     """A moment is being chosen that they are told against."""
     searching: bool = False

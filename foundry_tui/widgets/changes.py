@@ -184,6 +184,7 @@ class ChangesView(Vertical):
     def review(self) -> Review:
         """What of the changes decides what can be done."""
         return Review(
+            empty=not self.lines.document.files,
             choosing=bool(self.chooser.display),
             at_head=self.lines.at_head,
             searching=self.searching,

@@ -238,10 +238,13 @@ async def test_no_changes_are_said_to_be_none() -> None:
         on.app.open_task(TASK)
         await on.pilot.pause()
         on.commands.diffs[TASK] = Diff(files=(), computed_at=1)
-        await on.press("d", "n", "o", "O", "W", "j", "G")
+        await on.press("d", "o", "O", "W", "j", "G", "m")
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         assert "No file was changed." in text_of(on, ChangesView)
+        await on.press("n")
+        assert [note.message for note in on.app._notifications][-1] == "Not now: no file differs."
+        assert "b since" in text_of(on, ActionBar) and "n next hunk" not in text_of(on, ActionBar)
 
 
 async def test_what_a_terminal_would_obey_is_shown_instead() -> None:
