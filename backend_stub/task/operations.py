@@ -14,7 +14,7 @@ from backend_stub.task.checkpoints import record_made
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
-from backend_stub.task.work import WorkFinder
+from backend_stub.task.work import WorkFinder, note_work
 from foundry_tui.contract.records import ErrorKind, Operation, OperationState, PromptState, SessionStatus
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
@@ -96,7 +96,14 @@ class Operations:
         error = task_error(failure, doing, round(LIMIT * 1000), self._services.runtime.now())
         if isinstance(failure, CallError):
             error = replace(error, kind=ErrorKind.GIT)
-        await actor.commit(lambda draft: draft.operations.fail(_expected(draft, operation), error))
+        # What it left is known with its failure, so that whatever is found otherwise later has changed since.
+        work = await self._work.after_operation(actor.task_id)
+
+        def fail(draft: TaskChange) -> None:
+            draft.operations.fail(_expected(draft, operation), error)
+            note_work(draft, work)
+
+        await actor.commit(fail)
 
     async def _abandon(self, actor: TaskActor, operation: Operation, progress: "_Kept") -> None:
         """Have the provider take back what is half-done; what it cannot is logged."""

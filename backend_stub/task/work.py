@@ -21,6 +21,8 @@ LIMIT = 120.0
 """Seconds that looking at one branch may take."""
 TURN_WAITS = 1.0
 """Seconds that the end of a turn waits for it; what takes longer is told behind."""
+OPERATION_WAITS = 10.0
+"""Seconds that the end of an operation that was not done waits for it."""
 AGAIN_MS = 2_000
 """Milliseconds between two looks at one task for those who read it."""
 _LOOKED_AT = frozenset({TaskStatus.IDLE, TaskStatus.ERROR})
@@ -57,22 +59,26 @@ class WorkFinder:
         self.look_soon(call.task.task_id)
         return None
 
+    async def after_operation(self, task_id: str) -> Work | None:
+        """What an operation that was not done has left of the branch; None where that cannot be told soon."""
+        with anyio.move_on_after(OPERATION_WAITS):
+            return await self._look(task_id)
+        return None
+
     async def _find(self, task_id: str) -> int | None:
-        actor = self._services.actors.of(task_id)
-        task = (await actor.state()).task
+        work = await self._look(task_id)
+        if work is not None:
+            await self._services.actors.of(task_id).commit(partial(note_work, work=work))
+        return None
+
+    async def _look(self, task_id: str) -> Work | None:
+        """What the branch holds now; None where nothing can be told, or changes all the time."""
+        task = (await self._services.actors.of(task_id).state()).task
         repo = await self._services.storage.repo(task.repo_id)
         if repo is None or task.sandbox is None or task.status not in _LOOKED_AT:
             return None
         self._last[task_id] = self._services.runtime.now()
-        work = await self._ask(Call(task=task, repo=repo, log=lambda text: None, detail=lambda text: None))
-
-        def find(draft: TaskChange) -> None:
-            # That nothing was done yet is no news.
-            if draft.status in _LOOKED_AT and (draft.task.work is not None or _has_some(work)):
-                draft.find_work(work)
-
-        await actor.commit(find)
-        return None
+        return await self._ask(Call(task=task, repo=repo, log=lambda text: None, detail=lambda text: None))
 
     async def _ask(self, call: Call, *, after_turn: bool = False) -> Work | None:
         """What the provider tells; None when it cannot."""
@@ -88,6 +94,12 @@ class WorkFinder:
         except Exception:  # a defect of a provider must not harm the task
             logger.exception("looking at the branch of task %s failed", call.task.task_id)
         return None
+
+
+def note_work(draft: TaskChange, work: Work | None) -> None:
+    """Have the task say what was found of its branch; that nothing was done yet is no news."""
+    if draft.status in _LOOKED_AT and (draft.task.work is not None or _has_some(work)):
+        draft.find_work(work)
 
 
 def _has_some(work: Work | None) -> bool:

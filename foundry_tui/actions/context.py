@@ -118,6 +118,8 @@ class Context(Struct, frozen=True, kw_only=True):
     """How often it was found."""
     files: int = 0
     """Changed files that are listed beside the conversation."""
+    tells_failure: bool = False
+    """It is said why an operation was not done."""
 
     @property
     def targets(self) -> tuple[TaskSummary, ...]:

@@ -80,5 +80,16 @@ BRINGING_HOME: Sequence[Action] = (
         footer_of=lambda context: 0 if why_no_comments_to_give(context) else 6,
     ),
     Action("take_step", "enter", "do it", "Do what is highlighted.", "Way home", _H, footer=1),
+    Action(
+        "clear_failure",
+        "backspace,delete",
+        "clear",
+        "Take away what is said of the operation that was not done; the task's history keeps it.",
+        "Way home",
+        _H,
+        applies=lambda context: context.tells_failure,
+        footer=3,
+        palette=False,
+    ),
     Action("close_way_home", "escape,q,H", "close", "Close; what is under way goes on.", "Way home", _H, footer=2),
 )

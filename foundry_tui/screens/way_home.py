@@ -3,6 +3,7 @@
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -10,7 +11,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from foundry_tui.actions.context import WAY_HOME
+from foundry_tui.actions.context import WAY_HOME, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import Operation, OperationState, TaskDetail, TaskSummary
@@ -33,6 +34,7 @@ from foundry_tui.view.way_home import (
     operation_name,
     outcome_line,
     pull_request_line,
+    still_holds,
     work_line,
 )
 from foundry_tui.widgets.bars import ActionBar
@@ -113,6 +115,12 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
     def scrolled(self) -> Scrolled:
         return Highlight(self.query_one(OptionList))
 
+    def context(self) -> Context:
+        task = self._shown_task
+        told = None if task is None or task.operation is not None or self._asked else self._told(task)
+        failed = told is not None and told.state is not OperationState.DONE
+        return replace(super().context(), tells_failure=failed)
+
     @property
     def _shown_task(self) -> TaskSummary | None:
         return self._store.detail(self._task_id) or self._store.tasks.get(self._task_id)
@@ -134,6 +142,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         line = "   ".join(part for part in standing if part) or "nothing was found out about the branch yet"
         self.query_one("#standing", Static).update(plain(line))
         self._show_operation(task)
+        self.show_actions()
         if found == self._choices:
             return
         stood = self._highlighted
@@ -187,13 +196,20 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
             shown.update(Content("\n").join(self._steps(operation)))
         elif self._asked:
             shown.update(Content.styled(f"{glyphs.pending} {self._asked}", "$text-warning"))
-        elif (ended := last_operation(task)) is not None:
+        elif (ended := self._told(task)) is not None:
             good = ended.state is OperationState.DONE
             glyph, style = (glyphs.done, "$text-success") if good else (glyphs.failed, "$text-error")
             shown.update(Content.styled(f"{glyph} {plain(outcome_line(ended))}", style))
         else:
             shown.update("")
-        shown.display = bool(operation or self._asked or last_operation(task))
+        shown.display = bool(operation or self._asked or self._told(task))
+
+    def _told(self, task: TaskSummary) -> Operation | None:
+        """The operation that ended last, if what came of it is to be said."""
+        ended = last_operation(task)
+        if ended is None or ended.operation_id in self.foundry.failures_cleared or not still_holds(ended, task):
+            return None
+        return ended
 
     def _steps(self, operation: Operation) -> list[Content]:
         glyphs = glyph_set(self.foundry.options.ascii)
@@ -242,6 +258,13 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         """What was asked for was not taken; the app says why."""
         self._asked = ""
         self._show()
+
+    def action_clear_failure(self) -> None:
+        task = self._shown_task
+        told = None if task is None else self._told(task)
+        if told is not None:
+            self.foundry.failures_cleared.add(told.operation_id)
+            self._show()
 
     def action_close_way_home(self) -> None:
         self.dismiss(False)

@@ -1,6 +1,7 @@
 """What a task's work and its pull request say on one line, and what can be done next to bring it home."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -28,6 +29,7 @@ ARCHIVE, CANCEL, UNDO = "archive", "cancel", "undo"
 UPDATE, RESOLVE = "update", "resolve"
 READY = "ready"
 GIVE_CHECKS, GIVE_COMMENTS = "give_checks", "give_comments"
+_OF_A_PULL_REQUEST = frozenset({OperationKind.PUSH, OperationKind.PULL_REQUEST, OperationKind.HAND_OVER})
 _MOST_NAMES = 3
 
 
@@ -146,6 +148,25 @@ def last_operation(task: TaskSummary) -> Operation | None:
     return ended[-1] if ended else None
 
 
+def still_holds(ended: Operation, task: TaskSummary) -> bool:
+    """Whether what came of an operation is worth saying: of one that was not done, while nothing is known to have
+    changed since. A branch that is found as it was keeps the time at which it was found so.
+    """
+    since = ended.finished_at
+    if ended.state is OperationState.DONE or since is None:
+        return True
+    work, pull = task.work, task.pull_request
+    if task.status_since > since or (work is not None and work.at > since):
+        return False
+    if pull is None or ended.kind not in _OF_A_PULL_REQUEST:
+        return True
+    if pull.state not in IN_PROGRESS:
+        return False
+    # Its forge has answered since, and it has all that there is.
+    complete = work is not None and work.pushed and not work.uncommitted
+    return not (ended.kind is OperationKind.PULL_REQUEST and complete and pull.at > since)
+
+
 _REMOTE = "origin/"
 _SOME_BASE = "its base"
 """The base branch of a task of which no more is known than that it has one."""
@@ -245,12 +266,15 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     behind = f": {_commits(work.behind)}" if work is not None and work.behind else ""
     fetched = "fetch and " if base.startswith(_REMOTE) else ""
     local = f"the local {_local(base)}" if base != _SOME_BASE else "its local base"
+    # What others may have of the branch is not written anew.
+    how: Literal["rebase", "merge"] = "merge" if work is not None and work.upstream is not None else "rebase"
+    onto = f"merge {base}" if how == "merge" else f"rebase on {base}"
     told: list[tuple[str, str, str, str | None, StartOperation]] = [
         ("commit", "commit", f"{uncommitted}, with the agent's last words", clean, Commit(wait=wait)),
-        (UPDATE, "update", f"{fetched}rebase on {base}{behind}{clash}", current or dirty, Update(wait=wait)),
+        (UPDATE, "update", f"{fetched}{onto}{behind}{clash}", current or dirty, Update(how=how, wait=wait)),
     ]
     if clash:
-        handed = Update(resolve="agent", wait=wait)
+        handed = Update(how=how, resolve="agent", wait=wait)
         told.append((RESOLVE, "agent updates", "the agent resolves the conflicts", current or dirty, handed))
     told.append(("push", "push", f"{commits} to the remote", empty or pushed, Push(wait=wait)))
     if is_open and pull is not None:

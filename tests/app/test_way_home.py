@@ -10,12 +10,14 @@ from foundry_tui.contract.records import ErrorKind, Operation, OperationKind, Op
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.way_home import Steps, WayHomeScreen
 from tests.app.checkpoint_scenes import KEPT
+from tests.app.factories import NOW
 from tests.app.harness import Stage, put_detail, stage
 from tests.app.looking import text_of
 from tests.app.task_scenes import TASK
 from tests.app.way_home_scenes import (
     WORK,
     an_operation,
+    failed_scene,
     menu_scene,
     merged_scene,
     met_scene,
@@ -39,8 +41,8 @@ async def test_enter_asks_for_what_is_highlighted_and_shows_it_until_it_has_fail
         assert "commit: asked for" in str(told.content)
         held = on.store.detail(TASK)
         assert held is not None
-        error = TaskError(kind=ErrorKind.GIT, message="the hook said no", retryable=False, at=1)
-        failed = an_operation(OperationState.FAILED, error=error, finished_at=2)
+        error = TaskError(kind=ErrorKind.GIT, message="the hook said no", retryable=False, at=NOW)
+        failed = an_operation(OperationState.FAILED, error=error, finished_at=NOW)
         put_detail(on.store, replace(held, operations=(failed,), revision=held.revision + 1))
         screen._asked_id = failed.operation_id
         await on.flush()
@@ -92,6 +94,27 @@ async def test_the_highlight_goes_on_to_what_comes_next_and_never_to_taking_back
         await on.flush()
         await on.press("enter")
         assert on.commands.calls[-1] == ("operate", TASK, Update())
+
+
+async def test_what_failed_is_said_until_it_holds_no_more_or_is_cleared_away() -> None:
+    async with stage(failed_scene(), size=(100, 30)) as on:
+        on.app.open_task(TASK)
+        await on.press("H")
+        assert "origin does not take" in text_of(on)
+        held = on.store.detail(TASK)
+        assert held is not None
+        moved = replace(held.work or WORK, pushed=True, at=NOW + 1)
+        put_detail(on.store, replace(held, work=moved, revision=held.revision + 1))
+        await on.flush()
+        assert "origin does not take" not in text_of(on)
+    async with stage(failed_scene(), size=(100, 30)) as on:
+        on.app.open_task(TASK)
+        await on.press("H")
+        assert "bksp clear" in text_of(on)
+        await on.press("backspace")
+        assert "origin does not take" not in text_of(on) and "bksp clear" not in text_of(on)
+        await on.press("escape", "H")
+        assert "origin does not take" not in text_of(on)
 
 
 async def test_after_conflicts_the_agent_is_what_comes_next() -> None:

@@ -9,15 +9,17 @@ import pytest
 from backend_stub.agents.demo import DemoAgents
 from backend_stub.domain.agent import Turn
 from backend_stub.domain.call import Call
-from backend_stub.domain.errors import AgentError
+from backend_stub.domain.errors import AgentError, ProviderError
 from backend_stub.domain.storage import Change
+from backend_stub.domain.way_home import Done
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
 from foundry_tui.contract.attachments import NewAttachments
-from foundry_tui.contract.operations import Commit, Land
+from foundry_tui.contract.operations import Commit, Land, Push
 from foundry_tui.contract.records import HistoryEvent, OperationState, Prompt, PromptState, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt, CreateSession
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.work import Work
 from tests.backend.in_process import InProcess, has_status, settings, until
 
 pytestmark = pytest.mark.anyio
@@ -145,3 +147,25 @@ async def test_landing_and_archiving_are_one_commit(place: InProcess) -> None:
         await until(backend, task_id, has_status(TaskStatus.ARCHIVED))
         assert (TaskStatus.ARCHIVING, True) in committed
         assert (TaskStatus.IDLE, True) not in committed
+
+
+async def test_what_one_that_fails_has_left_is_known_with_its_failure(place: InProcess) -> None:
+    provider, _ = demo(place)
+    work = Work(base="main", ahead=1, behind=0, files=1, at=1)
+    has_failed = False
+
+    async def fail(*_: object) -> Done:
+        nonlocal has_failed
+        has_failed = True
+        raise ProviderError("It is refused.", retryable=False)
+
+    async with place.backend(provider, settings()) as backend:
+        task_id, _ = await ready(place, backend)
+
+        async def look(call: Call, *, after_turn: bool) -> Work | None:
+            return work if has_failed and (await backend.commands.task(task_id)).operation is not None else None
+
+        setattr(provider, "work", look)  # noqa: B010 - no type has methods that can be replaced
+        setattr(provider.way_home, "operate", fail)  # noqa: B010 - the same
+        await backend.operations.start(task_id, Push())
+        assert (await until(backend, task_id, has_ended)).work == work

@@ -4,11 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from foundry_tui.contract.operations import PullRequest as RequestedPullRequest
+from foundry_tui.contract.operations import Update
 from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequest, PullRequestState, Review
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, OperationStep
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.work import Work
-from foundry_tui.view.way_home import choices, operation_line, pull_request_line, work_line
+from foundry_tui.view.way_home import choices, operation_line, pull_request_line, still_holds, work_line
 from tests.app.factories import make_detail
 
 WORK = Work(base="origin/main", ahead=2, behind=1, files=3, at=1)
@@ -125,6 +126,37 @@ def test_a_remote_s_base_can_always_be_asked_for_what_is_new() -> None:
     assert offered["update"].why_not is None
     assert offered["update"].does == "fetch and rebase on origin/main"
     assert not offered["update"].next
+
+
+def test_a_branch_that_others_may_have_is_updated_without_being_written_anew() -> None:
+    pushed = replace(WORK, upstream="origin/fix/it", conflicts=("a.py",))
+    offered = {choice.key: choice for choice in choices(make_detail(1, work=pushed))}
+    assert offered["update"].request == Update(how="merge")
+    assert offered["update"].does.startswith("fetch and merge origin/main")
+    assert offered["resolve"].request == Update(how="merge", resolve="agent")
+
+
+@pytest.mark.parametrize(
+    ("kind", "since", "holds"),
+    [
+        (OperationKind.PUSH, {}, True),
+        (OperationKind.PUSH, {"work": replace(WORK, at=11)}, False),
+        (OperationKind.PUSH, {"status_since": 11}, False),
+        (OperationKind.PUSH, {"pull_request": replace(PULL, at=11)}, True),
+        (OperationKind.PUSH, {"pull_request": replace(PULL, state=PullRequestState.MERGED)}, False),
+        (OperationKind.COMMIT, {"pull_request": replace(PULL, state=PullRequestState.MERGED)}, True),
+        (OperationKind.PULL_REQUEST, {"work": replace(WORK, pushed=True), "pull_request": PULL}, True),
+        (OperationKind.PULL_REQUEST, {"work": replace(WORK, pushed=True), "pull_request": replace(PULL, at=11)}, False),
+        (OperationKind.PULL_REQUEST, {"pull_request": replace(PULL, at=11)}, True),
+    ],
+)
+def test_why_something_was_not_done_is_said_until_anything_has_changed(
+    kind: OperationKind, since: dict[str, object], holds: bool
+) -> None:
+    failed = an_operation(OperationState.FAILED, kind=kind, finished_at=10)
+    task = replace(make_detail(1, work=WORK), **{"status_since": 5, **since})
+    assert still_holds(failed, task) is holds
+    assert still_holds(replace(failed, state=OperationState.DONE), task)
 
 
 def test_what_has_landed_is_offered_for_archiving() -> None:
