@@ -1,5 +1,7 @@
 """Operations on real worktrees, with real git and a bare repository as `origin`."""
 
+import errno
+import os
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ import pytest
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done
 from backend_stub.providers.local import LocalProvider
+from backend_stub.providers.local.way_home.journal import Journal
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, OperationStep, TaskDetail
 from foundry_tui.contract.replace import replace
 from tests.git import git
@@ -559,6 +562,53 @@ async def test_a_journal_that_cannot_be_gone_by_harms_nothing_and_says_where_to_
             at=1,
             revision=1,
         )
+        with pytest.raises(GitError, match="git status, remove the folder"):
+            await git_world.kill(provider, replace(task, operations=(operation,)))
+        assert folder.exists(), "what is kept of the checkout is kept"
+        shutil.rmtree(own)
         await git_world.kill(provider, replace(task, operations=(operation,)))
         assert not folder.exists()
         assert git(git_world.repository, "status", "--porcelain") == before
+
+
+@pytest.mark.parametrize("kind", ["apply", "land"])
+async def test_a_sandbox_stays_while_the_checkout_cannot_be_put_back(
+    git_world: LocalWorld, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=kind == "land")
+        before = git(git_world.repository, "status", "--porcelain")
+
+        def cut(self: Journal) -> None:
+            self._become("after")
+            raise RuntimeError("the power is cut")
+
+        with monkeypatch.context() as power, pytest.raises(RuntimeError, match="the power"):
+            power.setattr(Journal, "make", cut)
+            await operate(git_world, provider, task, kind)
+        assert git(git_world.repository, "status", "--porcelain") != before
+        killed = replace(task, operations=(operation_of(task, kind),))
+
+        def refuse(self: Journal, side: str, but: object = ()) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with (
+            monkeypatch.context() as full,
+            pytest.raises(GitError, match=r"taken back: No space left.*kept in .*before"),
+        ):
+            full.setattr(Journal, "_become", refuse)
+            await git_world.kill(provider, killed)
+        assert folder.exists()
+        await git_world.kill(provider, killed)
+        assert not folder.exists()
+        assert git(git_world.repository, "status", "--porcelain") == before
+
+
+async def test_a_sandbox_that_git_knows_nothing_of_any_more_goes(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        shutil.rmtree(folder)
+        git(git_world.repository, "worktree", "prune")
+        await git_world.kill(provider, replace(task, operations=(operation_of(task, "land"),)))
+        assert not folder.parents[1].exists()

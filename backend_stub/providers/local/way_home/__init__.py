@@ -1,7 +1,6 @@
 """Operations on the worktrees of the local provider; each can be cut anywhere, and is begun again."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 import anyio.to_thread
 
@@ -91,11 +90,16 @@ class LocalWayHome:
             await taking_back(await self._place(call, operation), progress)
 
     async def settle(self, call: Call) -> None:
-        """The task's sandbox is to go: have what an operation left half-way in a checkout be as it was."""
-        if call.task.operations:
-            # Where git knows nothing of the worktree any more, nothing is under way either.
-            with suppress(GitError):
-                await settle(await self._place(call, call.task.operations[-1]))
+        """The task's sandbox is to go: have what an operation left half-way in a checkout be as it was.
+
+        Raises `GitError` when that cannot be: with the sandbox would go what is kept of the checkout.
+        """
+        if not call.task.operations:
+            return
+        place = await self._place_if_any(call, call.task.operations[-1])
+        # Where git knows nothing of the worktree any more, nothing is under way either.
+        if place is not None:
+            await settle(place)
 
     async def pull_request(self, call: Call) -> Found | None:
         held = call.task.pull_request
@@ -118,9 +122,15 @@ class LocalWayHome:
         return give_checks(held.number, failed, asked.checks)
 
     async def _place(self, call: Call, operation: Operation) -> Place:
+        place = await self._place_if_any(call, operation)
+        if place is None:
+            raise GitError("The task has no worktree any more, or git knows nothing of it.", retryable=False)
+        return place
+
+    async def _place_if_any(self, call: Call, operation: Operation) -> Place | None:
         record = await anyio.to_thread.run_sync(self._records.load, call.task.task_id)
         if record is None or record.made is not Made.READY:
-            raise GitError("The task has no worktree any more.", retryable=False)
+            return None
         return await Place.of(call, operation, record)
 
 

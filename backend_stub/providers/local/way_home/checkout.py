@@ -66,16 +66,17 @@ async def _move(place: Place, journal: Journal) -> None:
 async def take_back(place: Place, journal: Journal) -> None:
     """Have files and index be what they were, unless the branch has moved already. Raises `GitError`."""
     about = journal.about
-    if not about:
-        await anyio.to_thread.run_sync(journal.take_back)
-    elif not await place.holds(about["new"], f"{HEADS}{about['target']}"):
-        if journal.is_made:
-            with suppress(GitError):
-                await _set_index(place, journal, about["new"], about["old"])
-        await anyio.to_thread.run_sync(journal.take_back)
-    if about:
-        await anyio.to_thread.run_sync(_unlock, place, Path(about["git_dir"]))
-    await anyio.to_thread.run_sync(discard, place.own)
+    with journal.taking_back():
+        if not about:
+            await anyio.to_thread.run_sync(journal.take_back)
+        elif not await place.holds(about["new"], f"{HEADS}{about['target']}"):
+            if journal.is_made:
+                with suppress(GitError):
+                    await _set_index(place, journal, about["new"], about["old"])
+            await anyio.to_thread.run_sync(journal.take_back)
+        if about:
+            await anyio.to_thread.run_sync(_unlock, place, Path(about["git_dir"]))
+        await anyio.to_thread.run_sync(discard, place.own)
 
 
 async def settle(place: Place) -> None:

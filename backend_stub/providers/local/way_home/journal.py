@@ -8,8 +8,8 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -151,10 +151,10 @@ class Journal:
         try:
             self._become(AFTER)
         except _ChangedMeanwhileError as found:
-            self._give_up()
+            self.take_back()
             return found.names
         except (OSError, UnusableError) as error:
-            self._give_up()
+            self.take_back()
             raise GitError(
                 f"The changes could not be made in {self.checkout}: {_why(error)}. Nothing was changed there.",
                 retryable=False,
@@ -167,20 +167,25 @@ class Journal:
     def take_back(self) -> Sequence[str]:
         """Have the files be as they were, but for those that a person has changed meanwhile: these.
 
-        Raises `OSError`, which nobody takes for the end of it: what was there is kept until it is put back.
+        Raises `GitError` where the disk refuses: what was there is kept until it is put back.
         """
-        (self._place / _MADE).unlink(missing_ok=True)
-        self.is_made = False
+        with self.taking_back():
+            (self._place / _MADE).unlink(missing_ok=True)
+            self.is_made = False
+            return self._put_back()
+
+    def _put_back(self) -> Sequence[str]:
         while True:
             left = [os.fsdecode(change.name) for change in self._written.changes if not self._is_ours(change)]
             with suppress(_ChangedMeanwhileError):
                 self._become(BEFORE, but=left)
                 return left
 
-    def _give_up(self) -> None:
-        """Take back what is half made. Raises `GitError` where the disk refuses that too."""
+    @contextmanager
+    def taking_back(self) -> Iterator[None]:
+        """What the disk refuses while all is taken back, as a `GitError` that says where the files are kept."""
         try:
-            self.take_back()
+            yield
         except (OSError, UnusableError) as error:
             raise GitError(
                 f"The changes are half made in {self.checkout} and could not be taken back: {_why(error)}. What was "

@@ -58,12 +58,10 @@ class Place:
         """A folder for what an operation keeps while it lasts."""
 
     @classmethod
-    async def of(cls, call: Call, operation: Operation, record: Record) -> "Place":
-        """Raises `GitError` when git knows nothing of the worktree."""
+    async def of(cls, call: Call, operation: Operation, record: Record) -> "Place | None":
+        """None when git knows nothing of the worktree."""
         git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
-        if git_dir is None:
-            raise GitError(f"git knows nothing of the worktree {record.worktree} any more.", retryable=False)
-        return cls(call, operation, record, git_dir)
+        return None if git_dir is None else cls(call, operation, record, git_dir)
 
     async def git(
         self,
