@@ -157,8 +157,8 @@ async def run_git(
             exit_code = await process.wait()
     except TimeoutError:
         raise GitError(
-            f"git {_verb(arguments)} was stopped: it took longer than {timeout:g} s. Check the disk and, for remotes, "
-            "the network."
+            f"git {_verb(arguments)} was stopped: it took longer than {timeout:g} s. Check "
+            f"{_slow(_verb(arguments), hooks=hooks)}."
         ) from None
     finally:
         if process is not None:
@@ -226,16 +226,22 @@ async def branches_of_remote(remote: str, *, told: Told | None = None, timeout: 
     return split_refs((line.partition("\t")[2] for line in heads.text.split("\n")), ()).names
 
 
-def explain(arguments: Collection[str], folder: str, exit_code: int, errors: str) -> GitError:
-    """The failure of a git command as a sentence for people, with no credentials in it. May look at the folder."""
+def explain(
+    arguments: Collection[str], folder: str, exit_code: int, errors: str, remote: tuple[str, str] | None = None
+) -> GitError:
+    """The failure of a git command as a sentence for people, with no credentials in it. May look at the folder.
+
+    `remote` is the name and the URL of the one that was talked to.
+    """
     words = tuple(arguments)
     # These two are no matter of the folder that they are run in.
     url = words[words.index("--") + 1] if _verb(words) in ("clone", "ls-remote") else None
+    address = url or (shlex.quote(remote[1]) if remote else None)
     place = {
         "folder": folder,
         "repository": url or f"The repository {folder}",
-        "remote": url or f"The remote of {folder}",
-        "test": f"git ls-remote {url}" if url else f"git -C {folder} fetch",
+        "remote": url or (f"{remote[0]} ({remote[1]})" if remote else f"The remote of {folder}"),
+        "test": f"git ls-remote {address}" if address else f"git -C {folder} fetch",
     }
     for pattern, sentence, retryable in _SENTENCES:
         match = pattern.search(errors)
@@ -265,6 +271,12 @@ def _stands(folder: str) -> bool:
 def without_credentials(text: str) -> str:
     """The text with what stands before the host of each URL left out."""
     return re.sub(r"(?<=://)[^/\s'\"]*@", "", text)
+
+
+def _slow(verb: str, *, hooks: bool) -> str:
+    """What may take a git command so long."""
+    waits = " and what a hook or the signing of commits waits for" if hooks else ""
+    return f"the {'network' if verb in _TALKING else 'disk'}{waits}"
 
 
 def _verb(arguments: Collection[str]) -> str:
@@ -463,7 +475,12 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
         (r"read-only file system", "{folder} is on a disk that is read-only.", False),
         (r"permission denied", "git may not read or write everything in {folder}. Check its permissions.", False),
         (
-            r"invalid reference|not a valid object name|unknown revision|bad revision|couldn't find remote ref",
+            r"couldn't find remote ref (?:refs/heads/)?(\S+)",
+            "{remote} has no branch {0}. Look there what became of it.",
+            False,
+        ),
+        (
+            r"invalid reference|not a valid object name|unknown revision|bad revision",
             "The branch or commit that the task starts from does not exist in {folder}.",
             False,
         ),

@@ -264,6 +264,19 @@ def test_what_a_url_is_asked_in_vain_is_no_matter_of_a_folder() -> None:
             assert "/r" not in message
 
 
+def test_a_remote_that_was_talked_to_is_named_and_not_the_sandbox() -> None:
+    remote = ("origin", "https://me:s3cret@host/o/n.git")
+    for errors in (
+        "fatal: could not read Username for 'https://host': terminal prompts disabled",
+        "fatal: unable to access 'https://host/': Could not resolve host: host",
+        "fatal: repository 'https://host/o/n.git/' not found",
+        "fatal: couldn't find remote ref refs/heads/main",
+    ):
+        message = explain(("fetch", "origin"), "/long/sandbox", 128, errors, remote).message
+        assert "origin (https://host/o/n.git)" in message
+        assert "/long/sandbox" not in message
+
+
 def test_an_unknown_failure_keeps_its_reason_but_no_secret() -> None:
     errors = "hint: x\nfatal: odd thing at https://me:s3cret@host/o/n happened\n"
     assert explain(("fetch", "x"), "/r", 128, errors).message == (

@@ -16,7 +16,7 @@ from backend_stub.machine import processes
 from backend_stub.providers.local.record import OPERATION, Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.checkouts import LISTING, worktrees_of
-from backend_stub.repository.git import Output, run_git
+from backend_stub.repository.git import Command, Output, explain, run_git
 from foundry_tui.contract.records import Operation
 
 GIT_LIMIT = 300.0
@@ -104,6 +104,12 @@ class Place:
         """The commit of a name, "" without one."""
         return await self.text(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", accept=(0, 1, 128)
+    async def explained(self, words: Sequence[str], stderr: str, remote: str, *side: str) -> GitError:
+        """Why git could not talk to a remote; `side` is `--push` where that may have a URL of its own."""
+        url = await self.text("remote", "get-url", *side, "--", remote, accept=(0, 2, 128))
+        explaining = partial(explain, words, str(self.folder), 1, stderr, remote=(remote, url) if url else None)
+        return await anyio.to_thread.run_sync(explaining)
+
         )
 
     async def holds(self, commit: str, name: str) -> bool:

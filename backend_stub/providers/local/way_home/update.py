@@ -184,7 +184,10 @@ async def _fetched_base(place: Place, progress: Progress) -> str:
         remote = f"{ORIGIN}{name}"
         if base.startswith(ORIGIN) or await place.commit_of(remote):
             await progress.tell(f"origin/{name}")
-            await place.git("fetch", "--quiet", "origin", f"+{HEADS}{name}:{remote}")
+            words = ("fetch", "--quiet", "origin", f"+{HEADS}{name}:{remote}")
+            done = await place.git(*words, accept=(0, 1, 128))
+            if done.exit_code != 0:
+                raise await place.explained(words, done.stderr, "origin")
             return remote
     if not await place.commit_of(base):
         raise GitError(f"The base {name} that the task began from is gone.", retryable=False)
