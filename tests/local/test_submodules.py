@@ -2,13 +2,18 @@
 to be had."""
 
 import contextlib
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local import LocalProvider
+from foundry_tui.contract.records import TaskDetail
 from tests.git import git, make_code
+from tests.local.test_way_home import Told, add_origin, change, identify, operation_of
+from tests.local.test_way_home import sandbox as with_sandbox
 from tests.local.world import LocalWorld
 
 pytestmark = pytest.mark.anyio
@@ -143,3 +148,45 @@ async def test_a_sandbox_with_submodules_lives_and_dies(git_world: LocalWorld, l
         await git_world.kill(provider, task, force=False)
         assert not Path(first.sandbox.cwd).exists()
         assert not list((git_world.repository / ".git").glob("worktrees/*"))
+
+
+async def operate(world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str) -> None:
+    operation = operation_of(task, kind)
+    await provider.way_home.operate(world.call(task), operation, Told())
+
+
+@pytest.mark.parametrize("kind", ["push", "land"])
+async def test_a_commit_of_one_that_nobody_else_could_get_goes_nowhere(
+    git_world: LocalWorld, library: Path, kind: str
+) -> None:
+    add_origin(git_world)
+    git(library, "config", "receive.denyCurrentBranch", "ignore")
+    async with git_world.provider() as provider:
+        task, folder = await with_sandbox(git_world, provider)
+        change(folder, "b.txt", "ours\n", commit=True)
+        await operate(git_world, provider, task, kind)
+        identify(folder / "lib")
+        change(folder / "lib", "new.txt", "new\n", commit=True)
+        git(folder, "commit", "--quiet", "--all", "--message=lib")
+        before = git(git_world.repository, "for-each-ref")
+        with pytest.raises(GitError, match=r"puts lib on a commit that no remote") as refused:
+            await operate(git_world, provider, task, kind)
+        assert git(git_world.repository, "for-each-ref") == before
+        command = refused.value.message.partition("(")[2].partition(")")[0]
+        assert command.startswith(f"git -C {folder / 'lib'} push origin ")
+        subprocess.run(shlex.split(command), check=True, capture_output=True)
+        await operate(git_world, provider, task, kind)
+
+
+async def test_one_that_the_person_s_own_repository_has_is_landed(git_world: LocalWorld, library: Path) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await with_sandbox(git_world, provider)
+        identify(folder / "lib")
+        change(folder / "lib", "new.txt", "new\n", commit=True)
+        git(folder, "commit", "--quiet", "--all", "--message=lib")
+        with pytest.raises(GitError, match="no remote"):
+            await operate(git_world, provider, task, "land")
+        git(git_world.repository / "lib", *ALLOW, "fetch", "--quiet", str(folder / "lib"), "HEAD")
+        await operate(git_world, provider, task, "land")
+        git(git_world.repository, *ALLOW, "submodule", "--quiet", "update", "--no-fetch")
+        assert (git_world.repository / "lib/new.txt").exists()

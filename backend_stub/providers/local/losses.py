@@ -10,6 +10,7 @@ import anyio.to_thread
 
 from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
 from backend_stub.providers.local.record import Losses, Made, Record
+from backend_stub.providers.local.submodule_commits import git_folder_of, kept_submodules, unpushed
 from backend_stub.providers.local.worktree import commits_lost, common_of, git_dir_of
 from backend_stub.repository.files import inside_of, mode_of, read_text
 from backend_stub.repository.git import Told, run_git
@@ -48,7 +49,10 @@ async def losses_of(record: Record, told: Told | None = None) -> Losses:
         filled = await _filled(folder, git_dir, told)
     here += await anyio.to_thread.run_sync(_put_aside, git_dir)
     for name, place in (await anyio.to_thread.run_sync(_submodules, git_dir, filled)).items():
-        lost = [*await _unpushed(place, told), *await anyio.to_thread.run_sync(_put_aside, str(place))]
+        # They live with the worktree, or in it.
+        commits = await unpushed(place, ("HEAD", "--branches", "--tags", "refs/stash"), told)
+        lost = [f"{commits} unpushed {'commit' if commits == 1 else 'commits'}"] if commits else []
+        lost += await anyio.to_thread.run_sync(_put_aside, str(place))
         if name in filled:
             async with _as_ours(record, folder / name, place, told) as variables:
                 lost += await _files_lost(folder / name, variables, since, told)
@@ -179,7 +183,7 @@ async def _filled(folder: Path, git_dir: str, told: Told | None) -> dict[str, Pa
     """
     found: dict[str, Path] = {}
     for tag, name in await _listed(folder, {"GIT_DIR": git_dir, "GIT_WORK_TREE": str(folder)}, told):
-        place = await anyio.to_thread.run_sync(_git_folder_of, folder / name) if tag.startswith("160000 ") else None
+        place = await anyio.to_thread.run_sync(git_folder_of, folder / name) if tag.startswith("160000 ") else None
         if place is not None:
             found[name] = place
             deeper = await _filled(folder / name, str(place), told)
@@ -235,27 +239,10 @@ async def _as_ours(record: Record, folder: Path, place: Path, told: Told | None)
         }
 
 
-def _git_folder_of(submodule: Path) -> Path | None:
-    """Where git keeps what it knows of a submodule; None where it is not filled, or reached by a link only."""
-    inside = submodule / ".git"
-    if not inside.exists() or os.path.realpath(submodule) != os.path.join(
-        os.path.realpath(submodule.parent), submodule.name
-    ):
-        return None
-    pointer = (read_text(inside) or "").removeprefix("gitdir:").strip()
-    return Path(os.path.realpath(submodule / pointer)) if pointer else inside
-
-
 def _submodules(git_dir: str, filled: Mapping[str, Path]) -> dict[str, Path]:
     """The git folders of submodules: of those that are filled by their place, of others by the name git keeps."""
-    found = dict(filled)
-    modules = os.path.join(git_dir, "modules")
-    for where, folders, names in os.walk(modules):
-        if "HEAD" in names and "objects" in folders:
-            if Path(where) not in found.values():
-                found[os.path.relpath(where, modules).replace(f"{os.sep}modules{os.sep}", os.sep)] = Path(where)
-            folders[:] = [name for name in folders if name == "modules"]
-    return found
+    known = set(filled.values())
+    return {**filled, **{name: place for name, place in kept_submodules(git_dir).items() if place not in known}}
 
 
 def _put_aside(git_dir: str) -> list[str]:
@@ -263,40 +250,6 @@ def _put_aside(git_dir: str) -> list[str]:
     if any(mode_of(os.path.join(git_dir, name)) is not None for name in _AUTOSTASHES):
         return ["changes that git put aside for a rebase or merge that is not finished"]
     return []
-
-
-async def _unpushed(place: Path, told: Told | None) -> list[str]:
-    """Commits and stashes of a submodule that its remotes do not have: they live with the worktree, or in it."""
-    counted = await run_git(
-        str(place),
-        "rev-list",
-        "--count",
-        "--ignore-missing",
-        "HEAD",
-        "--branches",
-        "--tags",
-        "refs/stash",
-        "--not",
-        "--remotes",
-        # Where it was set up, which a remote may have under no name.
-        *await anyio.to_thread.run_sync(_first_commits, place),
-        "--",
-        told=told,
-        timeout=GIT_LIMIT,
-        accept=(0, 128),
-        # Its configuration is the agent's: nothing that is missing is fetched.
-        environment={"GIT_DIR": str(place), "GIT_WORK_TREE": str(place), "GIT_ALLOW_PROTOCOL": ""},
-    )
-    commits = int(counted.text.strip() or "0") if counted.exit_code == 0 else 0
-    return [f"{commits} unpushed {'commit' if commits == 1 else 'commits'}"] if commits else []
-
-
-def _first_commits(git_dir: Path) -> list[str]:
-    """The commit that a submodule which git cloned was first put on, as its log of HEAD has it."""
-    if git_dir.name == ".git":
-        return []
-    first = (read_text(git_dir / "logs" / "HEAD") or "").split("\n", 1)[0].split(" ")
-    return [first[1]] if len(first) > 2 and len(first[1]) in (40, 64) else []
 
 
 async def _on_no_branch(record: Record, common: str, git_dir: str, told: Told | None) -> list[str]:

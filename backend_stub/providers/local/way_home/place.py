@@ -76,7 +76,7 @@ class Place:
         return await run_git(
             str(folder or self.folder),
             *arguments,
-            told=lambda command: self._call.log(str(command)),
+            told=self.told,
             timeout=GIT_LIMIT,
             accept=accept,
             environment={
@@ -90,6 +90,10 @@ class Place:
             hooks=True,
         )
 
+    def told(self, command: Command) -> None:
+        """Log a command that was run."""
+        self._call.log(str(command))
+
     async def text(
         self,
         *arguments: str,
@@ -100,16 +104,16 @@ class Place:
         done = await self.git(*arguments, accept=accept, folder=folder)
         return done.text.rstrip("\n") if done.exit_code == 0 else ""
 
-    async def commit_of(self, name: str) -> str:
-        """The commit of a name, "" without one."""
-        return await self.text(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", accept=(0, 1, 128)
     async def explained(self, words: Sequence[str], stderr: str, remote: str, *side: str) -> GitError:
         """Why git could not talk to a remote; `side` is `--push` where that may have a URL of its own."""
         url = await self.text("remote", "get-url", *side, "--", remote, accept=(0, 2, 128))
         explaining = partial(explain, words, str(self.folder), 1, stderr, remote=(remote, url) if url else None)
         return await anyio.to_thread.run_sync(explaining)
 
+    async def commit_of(self, name: str) -> str:
+        """The commit of a name, "" without one."""
+        return await self.text(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", accept=(0, 1, 128)
         )
 
     async def holds(self, commit: str, name: str) -> bool:

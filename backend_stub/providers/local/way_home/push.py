@@ -5,7 +5,8 @@ import re
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Progress
 from backend_stub.providers.local.way_home.place import HEADS, Place, listed
-from backend_stub.repository.git import explain, without_credentials
+from backend_stub.providers.local.way_home.submodules import expect_reachable
+from backend_stub.repository.git import without_credentials
 
 _MOVED = re.compile(r"\((?:fetch first|non-fast-forward|stale info)\)|tip of your current branch is behind")
 _AROUND = ("hint:", "To ", "error: failed to push some refs")
@@ -20,12 +21,13 @@ async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> d
     commit = await place.commit_of("HEAD")
     if not commit:
         raise GitError(f"The branch {branch} has no commit yet.", retryable=False)
+    await expect_reachable(place, branch, commit, "--not", f"--remotes={remote}")
     await progress.tell(f"{branch} to {remote}")
     lease = ("--force-with-lease",) if force_with_lease else ()
     words = ("push", *lease, "--", remote, f"{commit}:{HEADS}{name}")
     done = await place.git(*words, accept=(0, 1, 128))
     if done.exit_code != 0:
-        raise _refused(place, words, done.stderr, remote, name)
+        raise _refused(place, done.stderr, remote, name) or await place.explained(words, done.stderr, remote, "--push")
     return {"remote": remote, "branch": name, "sha": commit}
 
 
@@ -53,7 +55,8 @@ async def upstream(place: Place, branch: str) -> tuple[str, str]:
     )
 
 
-def _refused(place: Place, words: tuple[str, ...], stderr: str, remote: str, branch: str) -> GitError:
+def _refused(place: Place, stderr: str, remote: str, branch: str) -> GitError | None:
+    """Why what was reached does not take it; None when nothing says so."""
     said = _reason(stderr)
     if _DECLINED.search(stderr):
         return GitError(
@@ -63,13 +66,14 @@ def _refused(place: Place, words: tuple[str, ...], stderr: str, remote: str, bra
         )
     if _MOVED.search(stderr):
         return GitError(
-            f"{remote} has commits on {branch} that the sandbox does not have. Get them in there, or push with "
-            "force-with-lease if they are to be replaced.",
+            f"{remote} has commits on {branch} that the sandbox does not have. Have the agent bring them in (git pull "
+            f"--rebase {remote} {branch}), then push again; or push with force-with-lease if they are to be replaced: "
+            f"foundry push {place.record.task_id} --force-with-lease.",
             retryable=False,
         )
     if "failed to push some refs" in stderr:
         return GitError(f"The push to {remote} was refused, by a hook or by git itself: {said}.", retryable=False)
-    return explain(words, str(place.folder), 1, stderr)
+    return None
 
 
 def _reason(stderr: str) -> str:
