@@ -2,16 +2,19 @@
 
 import errno
 import os
+import time
 from subprocess import CalledProcessError
 
 import pytest
 
 from backend_stub.domain.errors import GitError
+from backend_stub.providers.local.checkpoints import TaskCheckpoints
 from backend_stub.providers.local.way_home import update
 from backend_stub.task.failures import task_error
 from foundry_tui.contract.records import ErrorKind
+from foundry_tui.contract.replace import replace
 from tests.git import git
-from tests.local.test_way_home import Told, change, operate, sandbox
+from tests.local.test_way_home import Told, change, operate, operation_of, sandbox
 from tests.local.world import LocalWorld
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +34,8 @@ async def test_an_update_that_even_taking_back_failed_of_is_taken_back_by_the_ne
         async def refuse(*_: object) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        with monkeypatch.context() as full, pytest.raises(OSError, match="No space left"):
+        said = r"taken back: No space left on device\. See to that, then update again"
+        with monkeypatch.context() as full, pytest.raises(GitError, match=said):
             full.setattr(update, "_end_half", refuse)
             await operate(git_world, provider, task, "update", how=how)
         assert git(folder, "status", "--porcelain") != "", "it is half-way"
@@ -41,6 +45,46 @@ async def test_an_update_that_even_taking_back_failed_of_is_taken_back_by_the_ne
         assert git(folder, "rev-parse", "HEAD", task.branch or "").split() == [head, head]
         assert git(folder, "symbolic-ref", "--short", "HEAD") == task.branch
         assert git(folder, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("how", ["rebase", "merge"])
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_files_that_were_written_before_git_gave_up_are_taken_back_unless_somebody_goes_on(
+    git_world: LocalWorld, how: str, goes_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "ours.txt", "ours\n", commit=True)
+        change(git_world.repository, ".gitattributes", "z.bin filter=broken\n")
+        change(git_world.repository, "a.txt", "theirs\n")
+        change(git_world.repository, "z.bin", "theirs\n", commit=True)
+        git(git_world.repository, "config", "filter.broken.smudge", "false")
+        git(git_world.repository, "config", "filter.broken.clean", "cat")
+        git(git_world.repository, "config", "filter.broken.required", "true")
+
+        async def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as full, pytest.raises(GitError, match="taken back: No space left"):
+            full.setattr(TaskCheckpoints, "keep_now", refuse)
+            await operate(git_world, provider, task, "update", how=how)
+        assert git(folder, "status", "--porcelain") != "", "it is half-way"
+        assert "still" not in git(folder, "status") and "in progress" not in git(folder, "status")
+        failed = replace(operation_of(task, "update"), finished_at=time.time_ns() // 1_000_000)
+        task = replace(task, operations=(failed,))
+        if goes_on:
+            # The clock of files is coarse: until it has gone on.
+            while (folder / "a.txt").stat().st_ctime_ns < ((failed.finished_at or 0) + 1) * 1_000_000:
+                (folder / "a.txt").write_text("somebody's\n")
+            await operate(git_world, provider, task, "commit")
+            assert (folder / "a.txt").read_text() == "somebody's\n"
+            return
+        with pytest.raises(GitError, match="nothing to commit"):
+            await operate(git_world, provider, task, "commit")
+        assert git(folder, "status", "--porcelain") == ""
+        git(git_world.repository, "config", "filter.broken.smudge", "cat")
+        await operate(git_world, provider, task, "update", how=how)
+        assert (folder / "a.txt").read_text() == "theirs\n"
 
 
 async def test_a_rebase_of_a_person_s_own_is_not_taken_back(git_world: LocalWorld) -> None:

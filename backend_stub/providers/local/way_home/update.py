@@ -18,6 +18,7 @@ from backend_stub.providers.local.snapshot import joined_names, split_names
 from backend_stub.providers.local.way_home.place import HEADS, ORIGIN, Place, base_of, listed, refused, short
 from backend_stub.repository.nofollow import UnusableError, folder_below
 from foundry_tui.contract.codec import decode, encode
+from foundry_tui.contract.records import OperationKind
 
 HEAD, BRANCH = "head", "branch"
 _BEGUN = "update.json"
@@ -64,7 +65,15 @@ async def update(
         await _forget_begun(place)
         return Done(result={"sha": await place.commit_of("HEAD"), "base": short(base), "before": before})
     conflicts = await _conflicts(place)
-    await take_back(place, call, checkpoints, progress.notes)
+    try:
+        await take_back(place, call, checkpoints, progress.notes)
+    except (GitError, OSError) as error:
+        why = error.message if isinstance(error, GitError) else f"{error.strerror or error}."
+        raise GitError(
+            f"The {how} was cut, and what it left in {place.folder} could not be taken back: {why} See to that, then "
+            "update again: that takes it back first, as long as nobody has gone on there.",
+            retryable=False,
+        ) from error
     if not conflicts:
         raise refused(f"The {how} was refused", done)
     if resolve == "agent":
@@ -89,11 +98,27 @@ async def take_back(place: Place, call: Call, checkpoints: LocalCheckpoints, not
 async def settle(place: Place, call: Call, checkpoints: LocalCheckpoints) -> None:
     """Take back what an earlier update has left half-way, where even that had failed, as it does on a full disk.
 
-    What is not under way any more, somebody has ended.
+    What is neither under way any more nor as it was left, somebody has ended.
     """
     notes = await anyio.to_thread.run_sync(_begun, place.own)
-    if notes is not None and await place.in_progress() in ("rebase", "merge"):
+    if notes is None:
+        return
+    if await place.in_progress() in ("rebase", "merge") or await _is_as_left(place, call, notes):
         await take_back(place, call, checkpoints, notes)
+
+
+async def _is_as_left(place: Place, call: Call, notes: Mapping[str, str]) -> bool:
+    """Whether the branch is where it was, with files that were changed by the end of the last update and not since."""
+    ends = [each.finished_at for each in call.task.operations if each.kind is OperationKind.UPDATE and each.finished_at]
+    if not ends or await place.commit_of("HEAD") != notes.get(HEAD):
+        return False
+    files = await place.dirty()
+
+    def newest() -> int:
+        there = (place.folder / name for name in files)
+        return max((path.lstat().st_ctime_ns for path in there if os.path.lexists(path)), default=0)
+
+    return bool(files) and await anyio.to_thread.run_sync(newest) < (ends[-1] + 1) * 1_000_000
 
 
 def _note_begun(own: Path, notes: Mapping[str, str]) -> None:
@@ -195,7 +220,7 @@ async def _fetched_base(place: Place, progress: Progress) -> str:
 
 
 async def _conflicts(place: Place) -> Sequence[str]:
-    names = await place.text("diff", "--name-only", "-z", "--diff-filter=U")
+    names = await place.text("diff", "--name-only", "-z", "--diff-filter=U", accept=(0, 128))
     return list(dict.fromkeys(name for name in names.split("\0") if name))
 
 
