@@ -275,8 +275,9 @@ def without_credentials(text: str) -> str:
 
 def _slow(verb: str, *, hooks: bool) -> str:
     """What may take a git command so long."""
-    waits = " and what a hook or the signing of commits waits for" if hooks else ""
-    return f"the {'network' if verb in _TALKING else 'disk'}{waits}"
+    if verb in _TALKING:
+        return "the network, and what a hook waits for" if hooks and verb == "push" else "the network"
+    return "the disk, and what a hook or the signing of commits waits for" if hooks else "the disk"
 
 
 def _verb(arguments: Collection[str]) -> str:

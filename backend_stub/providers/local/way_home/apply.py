@@ -59,7 +59,11 @@ async def _prepared(place: Place, folder: Path) -> Journal:
         variables = {"GIT_DIR": git_dir, "GIT_WORK_TREE": str(apart)}
         done = await place.git(*words, accept=(0, 1, 128), folder=apart, variables=variables)
     if done.exit_code != 0:
-        raise GitError(f"The changes do not fit {folder}: {said_by(done)}. Nothing was changed there.", retryable=False)
+        raise GitError(
+            f"The changes do not fit {folder}: {said_by(done)}. Nothing was changed there. Commit or stash what you "
+            "have changed there, or update the task if its base has moved; then apply again.",
+            retryable=False,
+        )
     return await anyio.to_thread.run_sync(Journal.write, place.own, folder, names, {})
 
 

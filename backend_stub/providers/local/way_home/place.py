@@ -34,6 +34,7 @@ _NOBODY = re.compile(
 _UNSIGNED = re.compile(
     r"failed to sign|signing failed|couldn't (?:sign|load public key)|user\.signingkey", re.IGNORECASE
 )
+_FATAL = re.compile(r"^(?:fatal|error): ")
 _IN_PROGRESS = {
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
@@ -245,10 +246,10 @@ class Place:
 
 def said_by(output: Output) -> str:
     """The last lines of what git, or a hook that it ran, said of its failure."""
-    lines = [line.strip() for line in (output.stderr + output.text).splitlines()]
+    lines = [_FATAL.sub("", line.strip()) for line in (output.stderr + output.text).splitlines()]
     # What git advises is for somebody at a prompt in the middle of it.
     said = [line for line in lines if line and not line.startswith(("hint:", "Not committing merge;"))]
-    return " · ".join(said[-4:])[:600] or f"exit code {output.exit_code}"
+    return " · ".join(said[-4:])[:600].rstrip(".") or f"exit code {output.exit_code}"
 
 
 def refused(what: str, output: Output) -> GitError:
@@ -265,7 +266,9 @@ def refused(what: str, output: Output) -> GitError:
             "config user.signingKey), or have commits unsigned: git config commit.gpgSign false.",
             retryable=False,
         )
-    return GitError(f"{what}: {said_by(output)}", retryable=False)
+    return GitError(
+        f"{what}: {said_by(output)}. Mend what it names, or have the agent do it; then do this again.", retryable=False
+    )
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

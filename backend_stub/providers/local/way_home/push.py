@@ -61,7 +61,7 @@ def _refused(place: Place, stderr: str, remote: str, branch: str) -> GitError | 
     if _DECLINED.search(stderr):
         return GitError(
             f"{remote} does not take this push to {branch}: {said}. Do what it asks for; or give the branch another "
-            f"name (git branch --move NAME, in {place.folder}).",
+            f"name (git branch --move {branch} NAME), then push again.",
             retryable=False,
         )
     if _MOVED.search(stderr):

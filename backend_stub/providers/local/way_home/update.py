@@ -78,8 +78,9 @@ async def update(
         raise refused(f"The {how} was refused", done)
     if resolve == "agent":
         return Done(result={"conflicts": conflicts, "handed_over": True}, prompt=_prompt(how, base, conflicts))
+    of = "on" if how == "rebase" else "of"
     raise GitError(
-        f"The {how} on {short(base)} meets conflicts in {listed(conflicts)}. Nothing was changed. Have the agent "
+        f"The {how} {of} {short(base)} meets conflicts in {listed(conflicts)}. Nothing was changed. Have the agent "
         "resolve them (update --resolve agent), or do it in the sandbox.",
         retryable=False,
     )
