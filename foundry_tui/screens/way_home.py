@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 LEAST = 20
 """Cells that a line of words has at least."""
+LEAST_ROWS = 3
+"""Rows that the list has at least."""
 
 
 class Steps(OptionList):
@@ -143,6 +145,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         self.query_one("#standing", Static).update(plain(line))
         self._show_operation(task)
         self.show_actions()
+        self.call_after_refresh(self._fit)
         if found == self._choices:
             return
         stood = self._highlighted
@@ -156,7 +159,8 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         possible = [choice for choice in self._choices if choice.why_not is None]
         likely = [choice.key for choice in possible if choice.next]
         if not self._took:
-            return [self._put, *likely, *(choice.key for choice in possible)]
+            # Where a pull request only waits, looking at it again is what changes nothing.
+            return [self._put, *likely, "pull_request", *(choice.key for choice in possible)]
         if task.operation is not None:
             # Who presses a key twice is not to take back what was just begun.
             return []
@@ -176,6 +180,13 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
     def on_resize(self) -> None:
         # The list's new width is known only when the box has been laid out.
         self.call_after_refresh(self._list)
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """Have the list give way to all else in the box, whose keys stay in sight below it."""
+        listed, box = self.query_one(OptionList), self.query_one("#way-home-box")
+        others = box.outer_size.height - listed.outer_size.height
+        listed.styles.max_height = max(LEAST_ROWS, self.size.height - others)
 
     def _list(self) -> None:
         """List what can be done, the words of each wrapped beside its name."""

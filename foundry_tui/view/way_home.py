@@ -128,6 +128,8 @@ def outcome_line(operation: Operation) -> str:
     if result.get("handed_over"):
         return f"{name}: the conflicts were handed to the agent"
     told = result.get("url") or result.get("checkout") or str(result.get("sha") or "")[:10]
+    if operation.kind is OperationKind.LAND and result.get("into"):
+        told = f"{result['into']} is at {told}"
     return f"{name} done{f': {told}' if told else ''}"
 
 

@@ -117,6 +117,24 @@ async def test_what_failed_is_said_until_it_holds_no_more_or_is_cleared_away() -
         assert "origin does not take" not in text_of(on)
 
 
+@pytest.mark.parametrize("size", [(60, 24), (80, 24)])
+async def test_the_list_gives_way_to_what_failed_and_to_the_keys(size: tuple[int, int]) -> None:
+    scene = failed_scene()
+    held = scene.detail(TASK)
+    assert held is not None
+    error = TaskError(kind=ErrorKind.GIT, message=" ".join(["refused"] * 40) + " finally", retryable=False, at=NOW)
+    failed = an_operation(OperationState.FAILED, error=error, finished_at=NOW)
+    put_detail(scene, replace(held, operations=(failed,), revision=held.revision + 1))
+    async with stage(scene, size=size) as on:
+        on.app.open_task(TASK)
+        await on.press("H")
+        await on.pilot.pause()
+        shown = text_of(on)
+        assert "finally" in shown and "esc close" in shown and "Way home" in shown
+        await on.press("end")
+        assert "undo turn" in text_of(on)
+
+
 async def test_after_conflicts_the_agent_is_what_comes_next() -> None:
     async with stage(menu_scene(), size=(100, 30)) as on:
         held = on.store.detail(TASK)
@@ -133,6 +151,13 @@ async def test_after_conflicts_the_agent_is_what_comes_next() -> None:
         await on.flush()
         await on.press("enter")
         assert on.commands.calls[-1] == ("operate", TASK, Update(resolve="agent"))
+
+
+async def test_an_open_pull_request_that_waits_is_looked_at_again_by_enter() -> None:
+    async with stage(proposed_scene(), size=(100, 30)) as on:
+        on.app.open_task(TASK)
+        await on.press("H", "enter")
+        assert isinstance(on.commands.calls[-1][2], PullRequest)
 
 
 async def test_the_task_s_screen_tells_of_its_pull_request() -> None:
