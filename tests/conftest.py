@@ -56,6 +56,7 @@ SLOW_MODULES = frozenset(
         "app/test_unbroken.py",
         "backend/test_host_faults.py",
         "backend/test_many_hosts.py",
+        "backend/test_postgres_away.py",
         "backend/test_ending.py",
         "backend/test_faults.py",
         "backend/test_kills.py",

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -56,13 +56,23 @@ class PostgresServer:
     """A running server, which ends with the block. It is reached over a socket in its folder alone.
 
     `durable`: what it has committed outlives the machine, as in earnest; without it nothing waits for a disk.
+    `standby_of` another one, it follows that, and takes no changes until it is promoted.
     """
 
-    def __init__(self, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        settings: Mapping[str, str] | None = None,
+        standby_of: "PostgresServer | None" = None,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="foundry-pg-", dir="/tmp"))
         told = {**_SETTINGS, **({} if durable else _QUICK), "unix_socket_directories": self.folder, **(settings or {})}
         self._keeper = subprocess.Popen(
-            [sys.executable, __file__, str(self.folder), *(f"{name}={value}" for name, value in told.items())],
+            [
+                *(sys.executable, __file__, str(self.folder), str(standby_of.folder) if standby_of else ""),
+                *(f"{name}={value}" for name, value in told.items()),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -81,7 +91,7 @@ class PostgresServer:
     @property
     def pid(self) -> int:
         """Of the process that all others of the server come from."""
-        return int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+        return _pid(self.folder)
 
     def url(self, database: str, user: str = OWNER, password: str | None = None) -> str:
         """How a database of the server is reached."""
@@ -138,6 +148,15 @@ class PostgresServer:
                 process.kill()
         shutil.rmtree(folder)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All its processes stand still, as on a machine that hangs: connections stay open, and nothing is answered."""
+        _send(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _send(self.pid, signal.SIGCONT)
+
     def stop(self, mode: str = "fast") -> None:
         """Stop the server: `fast` ends connections in good order, `immediate` is as if it had crashed."""
         self._ask(f"stop -m {mode}")
@@ -145,6 +164,10 @@ class PostgresServer:
     def start(self) -> None:
         """Start it again; it is ready then."""
         self._ask("start")
+
+    def promote(self) -> None:
+        """Have a standby take changes, now that what it followed is gone."""
+        self._ask("promote")
 
     def _ask(self, what: str) -> None:
         assert self._keeper.stdin is not None
@@ -158,6 +181,20 @@ class PostgresServer:
         if answer != "done\n":
             rest = self._keeper.communicate()[0]
             raise RuntimeError(f"the PostgreSQL server of the tests does not start or stop:\n{answer}{rest}")
+
+
+def _pid(folder: Path) -> int:
+    return int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+
+def _send(pid: int, number: int) -> None:
+    """Send a signal to a process, and to those that it has started."""
+    os.kill(pid, number)
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            if parent == pid:
+                os.kill(int(path.parent.name), number)
 
 
 def _await_listener(path: Path) -> None:
@@ -174,8 +211,9 @@ def _await_listener(path: Path) -> None:
 class _Keeper:
     """Starts and stops the server; whatever comes, it is gone at the end, and its folder too."""
 
-    def __init__(self, folder: Path, settings: list[str]) -> None:
+    def __init__(self, folder: Path, followed: str, settings: list[str]) -> None:
         self._folder = folder
+        self._followed = followed
         self._settings = settings
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -190,15 +228,20 @@ class _Keeper:
             # What a test's process types or is sent is not for this one.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             data = self._folder / "data"
-            self._run("initdb", "-D", str(data), "-U", OWNER, "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
+            if self._followed:
+                self._run("pg_basebackup", "-h", self._followed, "-U", OWNER, "-D", str(data), "-R", "-c", "fast")
+            else:
+                self._run("initdb", "-D", str(data), "-U", OWNER, "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
             with (data / "postgresql.conf").open("a") as file:
                 for each in self._settings:
                     name, _, value = each.partition("=")
                     file.write(f"{name} = '{value}'\n")
-            (data / "pg_hba.conf").write_text(f"local all {GUARDED} scram-sha-256\nlocal all all trust\n")
+            trusted = "local all all trust\nlocal replication all trust\n"
+            (data / "pg_hba.conf").write_text(f"local all {GUARDED} scram-sha-256\n{trusted}")
             self._control("start")
-            role = f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'"
-            self._run("psql", "-h", str(self._folder), "-U", OWNER, "-c", role, "postgres")
+            if not self._followed:
+                role = f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'"
+                self._run("psql", "-h", str(self._folder), "-U", OWNER, "-c", role, "postgres")
             print("done", flush=True)
             for line in sys.stdin:
                 self._control(*line.split())
@@ -206,6 +249,9 @@ class _Keeper:
         except subprocess.CalledProcessError as error:
             print(f"{error}\n{error.stdout}", flush=True)
         finally:
+            with suppress(FileNotFoundError, ProcessLookupError):
+                # Whoever let it stand still may have been killed.
+                _send(_pid(self._folder), signal.SIGCONT)
             subprocess.run(self._command("pg_ctl", "stop", "-m", "immediate"), capture_output=True, **self._as_it())
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -246,4 +292,4 @@ class _Keeper:
 
 
 if __name__ == "__main__":
-    _Keeper(Path(sys.argv[1]), sys.argv[2:]).keep()
+    _Keeper(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]).keep()

@@ -11,7 +11,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from backend_stub.domain.errors import HostLostError, StorageUnavailableError
+from backend_stub.domain.errors import HostLostError, OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.hosts import Answer, Answered, Asked, HomelessTask, HostIdentity, HostTable, Report
 from backend_stub.log import Sparing
 from foundry_tui.contract.hosts import Host, HostState
@@ -24,8 +24,12 @@ LOST_SECONDS = 5.0
 """After how long without a word a host is lost."""
 ASK_SECONDS = 150.0
 """How long another host may take for an answer; a patch of a large sandbox takes the longest."""
+STILL_SECONDS = 2.5
+"""After so long without a word that reached the database, a host has not been there to hear others."""
 LEAVE_SECONDS = 0.5
 """How long the end waits for that to be written."""
+NOT_UNDERSTOOD = b""
+"""An answer that is none: what was asked could not be read."""
 LOOK_SECONDS = 1.0
 """How long a question or an answer may lie whose notification was lost."""
 
@@ -49,7 +53,9 @@ class ManyHosts:
         self._state = HostState.UP
         self._known: dict[str, Host] = {}
         self._steady_since = 0.0
-        """Since when every word of this host has reached the database; a clock that only this process knows."""
+        """Since when each word of this host has reached the database in time, by a clock of this process alone."""
+        self._heard_at = 0.0
+        """When the last one did."""
         self._given: Counter[str] = Counter()
         """Tasks given to each host since it told last how many it has."""
         self._waited_for: set[str] = set()
@@ -136,6 +142,13 @@ class ManyHosts:
         ask_id = await self._table.ask(self.me.host_id, host, msgspec.msgpack.encode(asked))
         if ask_id is None:
             return None
+        try:
+            return await self._answer_to(ask_id, host)
+        except StorageUnavailableError as error:
+            raise OutcomeUnknownError(str(error)) from error
+
+    async def _answer_to(self, ask_id: str, host: str) -> Answered | None:
+        """What the host answers, once it does; None: it was lost before it began."""
         with anyio.move_on_after(ASK_SECONDS):
             while not self.is_lost(host):
                 told = self._told
@@ -143,7 +156,7 @@ class ManyHosts:
                 if document is not None:
                     with suppress(StorageUnavailableError):
                         await self._table.take_back(ask_id)
-                    return msgspec.msgpack.decode(document, type=Answered)
+                    return _read(document, host)
                 with anyio.move_on_after(LOOK_SECONDS):
                     await told.wait()
         if await self._table.take_back(ask_id):
@@ -178,19 +191,19 @@ class ManyHosts:
     async def _answer_one(self, ask_id: str, document: bytes) -> None:
         assert self._answer is not None
         try:
-            answered = await self._answer(msgspec.msgpack.decode(document, type=Asked))
-            await self._table.answer(ask_id, msgspec.msgpack.encode(answered))
+            answered = msgspec.msgpack.encode(await self._answer(msgspec.msgpack.decode(document, type=Asked)))
         except msgspec.DecodeError as error:
             self._log.warning("what a host of another version asks cannot be read: %s", error)
+            answered = NOT_UNDERSTOOD
+        try:
+            await self._table.answer(ask_id, answered)
         except StorageUnavailableError as error:
             # It is taken and answered once more: what has the same ids is done once.
-            self._begun.discard(ask_id)
             self._log.warning("an answer to another host could not be written: %s", error)
-        else:
-            self._begun.discard(ask_id)
+        self._begun.discard(ask_id)
 
     async def _beat_on(self) -> None:
-        self._steady_since = time.monotonic()
+        self._steady_since = self._heard_at = time.monotonic()
         while True:
             try:
                 await self._beat()
@@ -212,7 +225,11 @@ class ManyHosts:
             await self._look()
             if self.on_return is not None:
                 await self.on_return()
-        if time.monotonic() - self._steady_since > LOST_SECONDS:
+        heard_at, self._heard_at = self._heard_at, time.monotonic()
+        if self._heard_at - heard_at > STILL_SECONDS:
+            # The database stood still, or this host did: so may all others have, and they need a moment too.
+            self._steady_since = self._heard_at
+        if self._heard_at - self._steady_since > LOST_SECONDS:
             # Whoever was cut off, or stood still, cannot tell who was not.
             await self._table.mark_lost(LOST_SECONDS)
         await self._look()
@@ -236,6 +253,15 @@ class ManyHosts:
             return ()
         mine, others = up.index(self.me.name), len(up)
         return [each for each in homeless if zlib.crc32(each.task_id.encode()) % others == mine]
+
+
+def _read(document: bytes, host: str) -> Answered:
+    try:
+        return msgspec.msgpack.decode(document, type=Answered)
+    except msgspec.DecodeError:
+        raise HostLostError(
+            f"the host {host} has another version of foundry, and the two do not understand this alike"
+        ) from None
 
 
 def _states(hosts: Mapping[str, Host]) -> Mapping[str, HostState]:

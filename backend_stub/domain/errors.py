@@ -15,6 +15,7 @@
     └── StorageError                a change or a read was not done
         ├── DatabaseUnusableError     the database cannot be opened at all
         ├── StorageUnavailableError   not now; trying again may help
+        │   └── OutcomeUnknownError       it may have been done all the same
         ├── StaleRevisionError        the task was changed since it was read; read it and decide again
         ├── TaskExistsError           a new task has the id of another one
         ├── TaskPrunedError           a new task has the id of one that was pruned
@@ -181,6 +182,10 @@ class DatabaseUnusableError(StorageError):
 
 class StorageUnavailableError(StorageError):
     """A change could not be committed (disk full, locked …); nothing of it was written, trying again may help."""
+
+
+class OutcomeUnknownError(StorageUnavailableError):
+    """Whoever was to commit a change was lost meanwhile: it may be found written, now or soon."""
 
 
 class StaleRevisionError(StorageError):

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from backend_stub.domain.errors import (
     TITLES,
     HostLostError,
+    OutcomeUnknownError,
     RefusedError,
     StaleRevisionError,
     StorageUnavailableError,
@@ -437,6 +438,12 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
 
 
+async def _unknown(request: Request, error: Exception) -> Response:
+    request.scope[WHY] = str(error)
+    detail = f"It is not known whether this was done: {error}. Try again once that is mended: nothing is done twice."
+    return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
+
+
 def _named(request: Request) -> dict[str, object]:
     """What a line of the log says of its request."""
     return {"fields": {"request_id": request.scope["request_id"]}}
@@ -482,6 +489,7 @@ def make_app(backend: Backend) -> Starlette:
             RefusedError: _refused,
             HTTPException: _no_route,
             StorageUnavailableError: _unavailable,
+            OutcomeUnknownError: _unknown,
             StaleRevisionError: _stale,
             TaskElsewhereError: _elsewhere,
             HostLostError: _elsewhere,

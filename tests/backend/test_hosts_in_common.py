@@ -11,7 +11,9 @@ import anyio.lowlevel
 import msgspec
 import pytest
 
+from backend_stub.dispatch import many_hosts
 from backend_stub.dispatch.many_hosts import ManyHosts
+from backend_stub.domain.errors import HostLostError, OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.hosts import Answered, Asked, HostIdentity, HostReport, HostTable
 from foundry_tui.contract.hosts import Host, HostState
 from tests.postgres import why_none
@@ -93,6 +95,65 @@ async def test_a_host_that_has_begun_a_moment_ago_is_asked() -> None:
     assert await me.ask("a", Asked("POST", "/v1/tasks/t/retry")) == Answered(200, {})
 
 
+class Away(Known):
+    """A table that is away as soon as something was asked."""
+
+    async def answer_to(self, ask_id: str) -> bytes:
+        raise StorageUnavailableError("it is away")
+
+
+@pytest.mark.anyio
+async def test_what_was_asked_before_the_database_went_away_may_have_been_done() -> None:
+    table: Any = Away(host("a", (), 0), host("b", (), 0))
+    me = ManyHosts(ME, cast("HostTable", table), report, ["demo"])
+    await me.join()
+    with pytest.raises(OutcomeUnknownError, match="it is away"):
+        await me.ask("a", Asked("POST", "/v1/tasks/t/retry"))
+
+
+class Heard(Known):
+    """A table that takes so many seconds for each word, by its own clock; it ends whoever speaks after the last one."""
+
+    def __init__(self, takes: Sequence[float]) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.marked: list[float] = []
+        """When it was asked to take silent hosts for lost."""
+        self._takes = [*takes]
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def beat(self, *_: object) -> bool:
+        if not self._takes:
+            raise EnoughError
+        self.now += self._takes.pop(0)
+        return True
+
+    async def mark_lost(self, seconds: float) -> None:
+        self.marked.append(self.now)
+
+    async def listen(self, *_: object) -> None:
+        await anyio.sleep_forever()
+
+
+class EnoughError(Exception):
+    """All words are said."""
+
+
+@pytest.mark.anyio
+async def test_when_all_stood_still_nobody_is_taken_for_lost_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    table: Any = Heard([1] * 7 + [60] + [1] * 7)
+    monkeypatch.setattr(many_hosts, "time", table)
+    monkeypatch.setattr(many_hosts, "BEAT_SECONDS", 0)
+    me = ManyHosts(ME, cast("HostTable", table), report, ["demo"])
+    await me.join()
+    with pytest.raises(ExceptionGroup) as ended:
+        await me.run()
+    assert ended.group_contains(EnoughError)
+    assert table.marked == [6, 7, 73, 74]
+
+
 @asynccontextmanager
 async def table_of(folder: Path, url: str) -> AsyncIterator[HostTable]:
     async with opened(folder, url) as shared:
@@ -141,6 +202,37 @@ async def test_what_is_asked_is_answered_also_when_whoever_began_with_it_is_gone
                         await anyio.lowlevel.checkpoint()
                 running.cancel_scope.cancel()
         assert found == [Answered(200, {}, b"{}")]
+
+
+@pytest.mark.anyio
+@with_postgres[0]
+@with_postgres[1]
+async def test_what_a_host_of_another_version_does_not_understand_is_told_at_once(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    async def answer(asked: Asked) -> Answered:
+        return Answered(200, {})
+
+    async with table_of(tmp_path, postgres_url) as table:
+        me, asker = (ManyHosts(identity, table, report, ["demo"]) for identity in (ME, OTHER))
+        me.answer_with(answer)
+        await me.join()
+        await asker.join()
+        async with anyio.create_task_group() as running:
+            running.start_soon(me.run)
+            running.start_soon(asker.run)
+            with anyio.fail_after(10):
+                assert await asker.ask("b", Asked("GET", "/v1/tasks/t/diff")) == Answered(200, {})
+                of_later: Any = Later("GET")
+                with pytest.raises(HostLostError, match="another version"):
+                    await asker.ask("b", of_later)
+            running.cancel_scope.cancel()
+
+
+class Later(msgspec.Struct):
+    """What hosts of another version ask."""
+
+    verb: str
 
 
 @pytest.mark.anyio

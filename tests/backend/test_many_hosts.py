@@ -3,6 +3,8 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -118,25 +120,70 @@ def test_a_frozen_host_writes_nothing_that_its_successor_has_decided(two: Cluste
     assert two.twice() == []
 
 
-def test_a_host_that_stands_still_within_a_commit_keeps_the_others_from_theirs_for_seconds_at_most(
-    two: Cluster, postgres_url: str
-) -> None:
+@contextmanager
+def commit_of(cluster: Cluster, number: int) -> Iterator[None]:
+    """A connection of this host that stands in the midst of a commit, until it is cut."""
     import psycopg
 
-    host_id = next(host["host_id"] for host in two.hosts[0].get("/v1/hosts")["hosts"] if host["name"] == "a")
+    (host_id,) = (
+        host["host_id"] for host in cluster.hosts[0].get("/v1/hosts")["hosts"] if host["name"] == "ab"[number]
+    )
     with (
         pytest.raises(psycopg.OperationalError),
-        psycopg.connect(postgres_url, application_name=f"foundry {host_id}") as held,
+        psycopg.connect(cluster.url, application_name=f"foundry {host_id}") as held,
         held.pipeline(),
     ):
         # As it stands in PostgreSQL while a pipeline waits for more: no time-out of an idle transaction counts.
         held.execute("SELECT 1 FROM foundry.meta FOR UPDATE").fetchone()
         held.execute("SELECT 1 FROM foundry.hosts WHERE host_id = %s FOR KEY SHARE", (host_id,)).fetchone()
-        two.freeze(0)
-        two.hosts[1].wait_task(two.on(1, "goes on")["task_id"], "idle")
+        yield
         held.execute("SELECT 1").fetchone()
+
+
+def test_a_commit_that_stands_still_is_cut_off_for_those_that_wait(two: Cluster) -> None:
+    """Both hosts stay up: nobody waits for one to be lost."""
+    with commit_of(two, 0):
+        tasks = [two.on(number, "goes on")["task_id"] for number in (1, 0)]
+    for task_id in tasks:
+        two.hosts[1].wait_task(task_id, "idle")
+
+
+def test_a_host_that_is_frozen_in_a_commit_is_lost_as_any_other(two: Cluster) -> None:
+    with commit_of(two, 0):
+        two.freeze(0)
+        two.until(lambda: two.states(1) == {"a": "lost", "b": "up"})
     two.thaw(0)
     two.until(lambda: two.states(1) == {"a": "up", "b": "up"})
+
+
+def test_a_host_that_was_cut_off_in_a_commit_makes_it_again(two: Cluster) -> None:
+    import psycopg
+
+    with psycopg.connect(two.url) as held, ThreadPoolExecutor() as threads:
+        held.execute("SELECT 1 FROM foundry.meta FOR UPDATE")
+        asked = threads.submit(two.on, 0, "again")
+        two.until(lambda: _waits_for_its_turn(two.url))
+        two.freeze(0)
+        # It is that host's turn to commit, of which it hears nothing.
+        held.rollback()
+        other = two.on(1, "goes on")
+        assert two.states(1) == {"a": "up", "b": "up"}
+        two.thaw(0)
+        task = asked.result()
+    for each in (task, other):
+        two.hosts[1].wait_task(each["task_id"], "idle")
+    assert two.hosts[1].kinds(task["task_id"])[:2] == ["task.created", "provision.queued"]
+    assert two.twice() == []
+
+
+def _waits_for_its_turn(url: str) -> bool:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        waiting = connection.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return waiting.fetchone() is not None
 
 
 def test_a_pull_request_is_kept_true_for_who_reads_at_another_host(two: Cluster) -> None:

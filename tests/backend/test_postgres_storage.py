@@ -12,11 +12,12 @@ import anyio
 import psycopg
 import pytest
 from msgspec import structs
+from psycopg import AsyncConnection as Connection
 
 from backend_stub import storage as engines
-from backend_stub.domain.errors import DatabaseUnusableError, IdTakenError, StorageUnavailableError
+from backend_stub.domain.errors import DatabaseUnusableError, IdTakenError, OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.events import Committed
-from backend_stub.storage.postgres import writer
+from backend_stub.storage.postgres import migration, writer
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connect
 from backend_stub.storage.postgres.migration import VERSION
@@ -27,7 +28,7 @@ from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import EventName, TopicKind
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import HistoryKind, Repo, TaskDetail
-from tests.backend.engines import PATIENCE, Database, Postgres, lives
+from tests.backend.engines import PATIENCE, Database, Postgres, kept, lives
 from tests.backend.rows import (
     REPO,
     first_change,
@@ -39,6 +40,7 @@ from tests.backend.rows import (
     summary_of_session,
     with_rows,
 )
+from tests.backend.wire import Wire
 from tests.postgres import OWNER, POOLER_PORT, PostgresServer, name_of
 
 pytestmark = pytest.mark.anyio
@@ -55,20 +57,21 @@ class Backends:
         self.server = server
         self._folder = folder
 
-    def one(self, name: str) -> Database:
+    def one(self, name: str, url: str | None = None) -> Database:
+        """One that reaches the database by this URL, if it is another."""
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
-        return Database(Postgres(folder, self.url, self.server))
+        return Database(Postgres(folder, url or self.url, self.server))
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         return self.server.execute(statement, self.name)
 
     @asynccontextmanager
-    async def lock(self) -> AsyncIterator[psycopg.AsyncConnection]:
-        """Keep everybody from committing, as one does who commits."""
-        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as connection:
+    async def lock(self, take: bytes = b"SELECT seq FROM foundry.meta FOR UPDATE") -> AsyncIterator[Connection]:
+        """Keep everybody from committing, as one does who commits; or from what else is taken."""
+        async with await Connection.connect(self.url, autocommit=True) as connection:
             await connection.execute("BEGIN")
-            await connection.execute("SELECT seq FROM foundry.meta FOR UPDATE")
+            await connection.execute(take)
             yield connection
 
     async def waiting(self) -> int:
@@ -255,6 +258,60 @@ async def test_one_that_is_frozen_in_a_commit_is_not_waited_for_and_writes_nothi
         assert backends.execute("SELECT seq < 100 FROM foundry.meta") == [(True,)]
 
 
+async def test_a_commit_of_which_nothing_is_heard_may_be_kept_or_not(
+    backends: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Wire(backends.server) as wire:
+        here = backends.one("here", wire.url(backends.name))
+        async with here.open() as storage, AsyncExitStack() as stack:
+            backends.execute(
+                "CREATE FUNCTION foundry.stand() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$"
+            )
+            backends.execute(
+                "CREATE CONSTRAINT TRIGGER stand AFTER INSERT ON foundry.tasks DEFERRABLE INITIALLY DEFERRED "
+                "FOR EACH ROW EXECUTE FUNCTION foundry.stand()"
+            )
+            lock = await stack.enter_async_context(backends.lock(b"SELECT pg_advisory_xact_lock(1)"))
+            monkeypatch.setattr(writer, "COMMIT_SECONDS", 2.0)
+            monkeypatch.setattr(writer, "SETTLE_SECONDS", 0.1)
+
+            async def commit() -> None:
+                with pytest.raises(OutcomeUnknownError, match="does not answer"):
+                    await storage.commit(first_change("t"))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(commit)
+                await backends.waiting()
+                # It commits, and that is not heard.
+                wire.passing.clear()
+                await lock.execute("COMMIT")
+            wire.passing.set()
+            await here.until_told(1)
+            assert await storage.load("t") is not None
+
+
+async def test_what_is_cut_off_before_it_is_committed_is_done_again_once(backends: Backends) -> None:
+    here = backends.one("here")
+    async with here.open() as storage:
+        await storage.commit(first_change("t"))
+        # The connection is cut in the midst of the next commit, but not in the one after.
+        backends.execute("CREATE SEQUENCE foundry.cuts")
+        backends.execute(
+            "CREATE FUNCTION foundry.cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF nextval('foundry.cuts') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; "
+            "RETURN NEW; END $$"
+        )
+        backends.execute(
+            "CREATE TRIGGER cut BEFORE INSERT ON foundry.tasks FOR EACH ROW EXECUTE FUNCTION foundry.cut()"
+        )
+        await storage.commit(first_change("u"))
+        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+        await here.until_told(last)
+        assert backends.execute("SELECT last_value FROM foundry.cuts") == [(2,)]
+    assert [event.seq for event in here.told] == list(range(1, last + 1))
+
+
 async def test_one_that_is_cut_while_it_waits_for_others_begins_again(backends: Backends) -> None:
     async with backends.one("here").open() as storage, anyio.create_task_group() as tasks, backends.lock():
         tasks.start_soon(storage.commit, first_change("t"))
@@ -296,6 +353,40 @@ async def test_several_that_start_at_once_make_the_tables_once(backends: Backend
     assert len(lives_) == 6
     assert len(set(lives_)) == 1
     assert backends.execute("SELECT version FROM foundry.schema_version") == [(VERSION,)]
+
+
+async def test_one_that_runs_goes_on_beside_a_newer_version_but_is_not_started_any_more(
+    backends: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = backends.one("older"), backends.one("newer")
+    async with older.open() as before:
+        first = with_rows("t")
+        await before.commit(first)
+        with monkeypatch.context() as program:
+            brings = b"CREATE TABLE colours (name TEXT); ALTER TABLE tasks ADD COLUMN colour TEXT DEFAULT 'red'"
+            program.setattr(migration, "MIGRATIONS", [*migration.MIGRATIONS, brings])
+            program.setattr(migration, "VERSION", VERSION + 1)
+            async with newer.open() as after:
+                second = next_change(first, history=((HistoryKind.TASK_NAMED, {}),))
+                await after.commit(second)
+                await before.commit(next_change(second, history=((HistoryKind.TASK_NAMED, {}),)))
+                await before.commit(with_rows("u"))
+                # As of something that the older one knows nothing of.
+                backends.execute(
+                    "WITH next AS (UPDATE foundry.meta SET seq = seq + 1 RETURNING seq) "
+                    "INSERT INTO foundry.events (seq, name, task_id, session_id, body) "
+                    "SELECT seq, 'colour', 't', '', '{}' FROM next"
+                )
+                await after.commit(first_change("v"))
+                (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+                await newer.until_told(last)
+                await older.until_told(last)
+                assert await before.load("t") == await after.load("t")
+                assert await kept(before) == await kept(after) == {"t", "u", "v"}
+    assert told(older)[-len(told(newer)) :] == told(newer)
+    with pytest.raises(DatabaseUnusableError, match="upgrade foundry"):
+        async with older.open():
+            pass
 
 
 async def test_every_text_is_kept_as_it_came(backends: Backends) -> None:
@@ -352,7 +443,7 @@ async def test_every_statement_is_one_that_the_database_understands_and_is_used(
 
 
 @pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not installed")
-@pytest.mark.parametrize(("mode", "works"), [("transaction", False), ("session", True)])
+@pytest.mark.parametrize(("mode", "works"), [("transaction", False), ("statement", False), ("session", True)])
 async def test_a_pooler_works_unless_it_takes_connections_away(backends: Backends, mode: str, works: bool) -> None:
     with backends.server.pooler(mode) as folder:
         url = f"postgresql://{OWNER}@/{backends.name}?host={folder}&port={POOLER_PORT}"

@@ -1,10 +1,11 @@
 """Connections to PostgreSQL: how each is set, what the server must be, and what reads from a pool of them."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import anyio
 import msgspec
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
@@ -15,7 +16,7 @@ from backend_stub.storage import reading
 from backend_stub.storage.postgres import texts
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.migration import SCHEMA
-from backend_stub.storage.postgres.reasons import why_not, why_unreachable
+from backend_stub.storage.postgres.reasons import why_not, why_silent, why_unreachable
 from backend_stub.storage.postgres.tables import PostgresTables
 from backend_stub.storage.tables import Tables
 
@@ -27,6 +28,8 @@ _PATIENCE = 0.7
 """Seconds after which it is looked why there is no connection to read with."""
 _BUSY_SECONDS = 10.0
 """How long is waited for one that others use."""
+ANSWER_SECONDS = 10.0
+"""How long PostgreSQL may take for what is asked of it, all in all."""
 _SETTINGS = f"""
     SET search_path = {SCHEMA};
     SET idle_in_transaction_session_timeout = '5s';
@@ -63,6 +66,18 @@ async def connected(address: Address) -> AsyncIterator[AsyncConnection]:
         await connection.close()
 
 
+@contextmanager
+def answered(address: Address, seconds: float = ANSWER_SECONDS) -> Iterator[None]:
+    """What is asked of PostgreSQL in here is answered within this time, or given up, with the connections that it was
+    asked over; raises `StorageUnavailableError` then.
+    """
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError:
+        raise StorageUnavailableError(why_silent(address)) from None
+
+
 async def set_up(connection: AsyncConnection) -> None:
     """What every connection has; raises `psycopg.Error`."""
     texts.adapt(connection)
@@ -83,6 +98,12 @@ def pool_of(
         reconnect_timeout=0,
         open=False,
     )
+
+
+async def give_back(pool: AsyncConnectionPool[AsyncConnection], connection: AsyncConnection) -> None:
+    """Whatever becomes of who had it: one that is not given back is one less for ever."""
+    with anyio.CancelScope(shield=True):
+        await pool.putconn(connection)
 
 
 async def check_server(connection: AsyncConnection, address: Address) -> None:
@@ -145,6 +166,12 @@ class Readers:
         self, read: Callable[Concatenate[Tables, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Call `read` in one transaction that sees what is committed now; raises `StorageUnavailableError`."""
+        with answered(self._address):
+            return await self._read(read, *args, **kwargs)
+
+    async def _read(
+        self, read: Callable[Concatenate[Tables, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         # Each connection that was cut meanwhile is met at most once.
         for _ in range(AT_ONCE + 1):
             connection = await self._take()
@@ -162,7 +189,7 @@ class Readers:
                     f"the database {self._address.shown} is damaged, a row cannot be read ({error}): restore a copy"
                 ) from error
             finally:
-                await self._pool.putconn(connection)
+                await give_back(self._pool, connection)
         raise StorageUnavailableError(why_not(self._address, failure, "read")) from failure
 
     async def _take(self) -> AsyncConnection:

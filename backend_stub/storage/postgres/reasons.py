@@ -33,6 +33,11 @@ def why_unreachable(address: Address, error: psycopg.Error) -> str:
     return f"the database {address.shown} cannot be reached ({text}): {remedy}"
 
 
+def why_silent(address: Address) -> str:
+    """Why nothing came of what was asked: a server that is gone says so, one that stands still says nothing."""
+    return f"the database {address.shown} does not answer: look at the server"
+
+
 def why_not(address: Address, error: psycopg.Error, doing: str) -> str:
     """Why something was not done that a connection was asked for."""
     what = f"the database {address.shown} cannot be {doing} ({_said(error)})"

@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from backend_stub.domain.errors import StorageUnavailableError
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.connections import pool_of, set_up
+from backend_stub.storage.postgres.connections import answered, give_back, pool_of, set_up
 from backend_stub.storage.postgres.reasons import why_not
 from backend_stub.storage.postgres.tables import SQL
 from backend_stub.storage.tables import Row
@@ -40,12 +40,17 @@ class Statements:
         """Several statements that are done together, once."""
         async with self._connection() as connection:
             try:
-                async with connection.transaction():
-                    yield _Together(self._address, connection)
+                with answered(self._address):
+                    async with connection.transaction():
+                        yield _Together(self._address, connection)
             except psycopg.Error as error:
                 raise StorageUnavailableError(why_not(self._address, error, "used")) from error
 
     async def _run(self, name: str, values: Sequence[object]) -> AsyncCursor[Row]:
+        with answered(self._address):
+            return await self._sent(name, values)
+
+    async def _sent(self, name: str, values: Sequence[object]) -> AsyncCursor[Row]:
         # Each connection that was cut meanwhile is met at most once.
         for _ in range(AT_ONCE + 1):
             async with self._connection() as connection:
@@ -66,7 +71,7 @@ class Statements:
         try:
             yield connection
         finally:
-            await self._pool.putconn(connection)
+            await give_back(self._pool, connection)
 
 
 class _Together(Statements):

@@ -18,7 +18,7 @@ from backend_stub.domain.events import Committed
 from backend_stub.domain.storage import Change, Fault, Reader
 from backend_stub.storage import lists, reading, writing
 from backend_stub.storage.postgres.address import Address, parse_address
-from backend_stub.storage.postgres.connections import Readers, check_server, connected
+from backend_stub.storage.postgres.connections import Readers, answered, check_server, connected
 from backend_stub.storage.postgres.log import KEPT_SECONDS, Follower, Log
 from backend_stub.storage.postgres.migration import migrate
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
@@ -86,12 +86,10 @@ class PostgresStorage(TableStorage):
 
     async def fault(self) -> Fault | None:
         try:
-            with anyio.fail_after(PROBE_SECONDS):
+            with answered(self._address, PROBE_SECONDS):
                 if self.writer.refusal is not None:
                     await self.submit(writing.touch)
                 await self.read(lists.seq)
-        except TimeoutError:
-            return Fault("unavailable", f"the database {self._address.shown} does not answer: look at the server")
         except StorageUnavailableError as error:
             return Fault("unavailable", str(error))
         return None

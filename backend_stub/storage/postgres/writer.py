@@ -10,12 +10,12 @@ from typing import Any
 
 import anyio
 import psycopg
-from psycopg import AsyncConnection, AsyncPipeline
+from psycopg import AsyncConnection, AsyncPipeline, errors
 
-from backend_stub.domain.errors import StorageUnavailableError
+from backend_stub.domain.errors import OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.events import Event
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.connections import connect, connected
+from backend_stub.storage.postgres.connections import answered, connect, connected
 from backend_stub.storage.postgres.log import Log, Own
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
 from backend_stub.storage.postgres.tables import SQL, PostgresTables
@@ -30,6 +30,14 @@ GATHER = 256
 """Changes that one commit takes at most."""
 SETTLE_SECONDS = 5.0
 """How long it is tried to find out what became of a commit whose connection was lost."""
+LOOK_SECONDS = 1.0
+"""After so long it is looked what those stand at that are waited for."""
+STILL_SECONDS = 0.8
+"""How long one may stand still in its commit, which keeps all others from theirs."""
+TURN_SECONDS = 8.0
+"""How long is waited for others that commit."""
+COMMIT_SECONDS = 10.0
+"""How long PostgreSQL may take until it is this host's turn, and then for the commit."""
 
 
 Fence = Callable[[], tuple[str, int] | None]
@@ -57,11 +65,19 @@ class _Begun:
     read: Mapping[Read, Sequence[Row]]
 
 
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a commit could not be made; with `unknown`, it may have been all the same."""
+
+    why: str
+    unknown: bool = False
+
+
 class Writer:
     """Commits jobs as long as it runs. `life` names the database; one of another name is not written to."""
 
     def __init__(self, address: Address, log: Log, life: str, fence: Fence) -> None:
-        self.refusal: str | None = None
+        self.refusal: _Refusal | None = None
         """Why the last commit could not be made."""
         self._address = address
         self._log = log
@@ -109,76 +125,94 @@ class Writer:
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
-            self.refusal = await self._commit(batch, carefully=len(batch) > 1)
+            self.refusal = await self._commit(batch, carefully=len(batch) > 1, again=True)
         except BaseException:
-            self.refusal = "the backend is shutting down"
+            self.refusal = _Refusal("the backend is shutting down", unknown=True)
             raise
         finally:
             for waiting in batch:
                 if self.refusal is not None:
-                    waiting.error = StorageUnavailableError(self.refusal)
+                    kind = OutcomeUnknownError if self.refusal.unknown else StorageUnavailableError
+                    waiting.error = kind(self.refusal.why)
                 waiting.known.set()
 
-    async def _commit(self, batch: Sequence[_Waiting], *, carefully: bool) -> str | None:
+    async def _commit(self, batch: Sequence[_Waiting], *, carefully: bool, again: bool) -> _Refusal | None:
         """Commit what can be committed of these, each with its outcome; why nothing could be, or None.
 
         Not `carefully`, which only a batch of one may be done, the statements are sent together with their COMMIT and
-        nothing is looked at before: if the database refuses one of them, all is done again, carefully.
+        nothing is looked at before: if the database refuses one of them, all is done again, carefully. `again`: so is
+        what was cut off before it had committed.
         """
         started = time.perf_counter()
-        own = None
         try:
-            begun = await self._begin(batch[0].first if len(batch) == 1 else None)
+            with answered(self._address, COMMIT_SECONDS):
+                begun = await self._begin(batch[0].first if len(batch) == 1 else None)
         except psycopg.Error as error:
             await self._hang_up()
-            return why_not(self._address, error, "written") if error.sqlstate else why_unreachable(self._address, error)
-        if isinstance(begun, str):
+            why = why_not(self._address, error, "written") if error.sqlstate else why_unreachable(self._address, error)
+            return _Refusal(why)
+        except StorageUnavailableError as error:
+            await self._hang_up()
+            return _Refusal(str(error))
+        if isinstance(begun, _Refusal):
             await self._hang_up()
             return begun
-        connection = begun.connection
+        connection, own, sent = begun.connection, None, False
         try:
-            async with connection.pipeline() as pipeline:
-                events = await self._do(batch, begun, pipeline, carefully)
-                if events:
-                    own = Own(events, started)
-                    self._log.expect(own)
-                    if carefully:
-                        await connection.execute(SQL["meta.tell"], (own.last,))
-                await connection.execute("COMMIT")
+            with answered(self._address, COMMIT_SECONDS):
+                async with connection.pipeline() as pipeline:
+                    events = await self._do(batch, begun, pipeline, carefully)
+                    if events:
+                        own = Own(events, started)
+                        self._log.expect(own)
+                        if carefully:
+                            await connection.execute(SQL["meta.tell"], (own.last,))
+                    sent = True
+                    await connection.execute("COMMIT")
         except psycopg.Error as error:
             if not (carefully or connection.broken or isinstance(error, psycopg.OperationalError)):
                 if own is not None:
                     self._log.forget(own)
                 # psycopg takes for prepared what it sent behind the refusal, and was not executed.
                 await self._hang_up()
-                return await self._commit(batch, carefully=True)
-            why = why_not(self._address, error, "written")
-            await self._hang_up()
-            outcome = False if own is None else await self._was_committed(begun.xid)
-            if own is not None and outcome is not True:
-                self._log.forget(own)
-            if outcome is False:
-                return why
-            if outcome is None:
-                return f"{why}; what was asked for last may have been kept or not"
+                return await self._commit(batch, carefully=True, again=again)
+            why, again = why_not(self._address, error, "written"), again and connection.broken
+        except StorageUnavailableError as error:
+            why, again = str(error), False
+        else:
+            if own is not None:
+                self._log.committed(own)
+            return None
+        await self._hang_up()
+        outcome = await self._was_committed(begun.xid) if sent else False
         if own is not None:
-            self._log.committed(own)
-        return None
+            (self._log.committed if outcome else self._log.forget)(own)
+        if outcome is False and again:
+            return await self._commit(batch, carefully=carefully, again=False)
+        return None if outcome else _Refusal(why, unknown=outcome is None)
 
-    async def _begin(self, first: Read | None) -> _Begun | str:
+    async def _begin(self, first: Read | None) -> _Begun | _Refusal:
         """The open transaction, or why this host may not write."""
+        give_up = time.monotonic() + TURN_SECONDS
         while True:
             if self._connection is None:
                 self._connection = await connect(self._address)
+                await self._connection.execute(f"SET lock_timeout = '{LOOK_SECONDS}s'".encode())
             try:
                 return await self._take(self._connection, first)
+            except errors.LockNotAvailable:
+                if time.monotonic() > give_up:
+                    raise
+                await self._hang_up()
+                async with connected(self._address) as connection:
+                    await connection.execute(SQL["meta.free"], (STILL_SECONDS,))
             except psycopg.Error:
                 if not self._connection.broken:
                     raise
                 # It was cut before anything was done with it.
                 await self._hang_up()
 
-    async def _take(self, connection: AsyncConnection, first: Read | None) -> _Begun | str:
+    async def _take(self, connection: AsyncConnection, first: Read | None) -> _Begun | _Refusal:
         lease = self._fence()
         async with connection.pipeline():
             await connection.execute("BEGIN")
@@ -188,9 +222,9 @@ class Writer:
             read = None if first is None else await connection.execute(SQL[first.name], first.values, binary=True)
         row = await taken.fetchone()
         if row is None or row[0] != self._life or row[1] < self._log.seq:
-            return f"the database {self._address.shown} was replaced by another one: restart this backend"
+            return _Refusal(f"the database {self._address.shown} was replaced by another one: restart this backend")
         if latest is not None and await latest.fetchone() is None:
-            return "this host was thought lost: it goes on once it has looked what became of its tasks"
+            return _Refusal("this host was thought lost: it goes on once it has looked what became of its tasks")
         known = {} if first is None or read is None else {first: await read.fetchall()}
         return _Begun(connection, row[1], row[2], known)
 
@@ -206,6 +240,7 @@ class Writer:
         events: list[Event] = []
         shared = len(batch) > 1
         for waiting in batch:
+            waiting.error = None
             transaction = Transaction(PostgresTables(connection, begun.read, strict=not carefully), seq)
             if shared:
                 await connection.execute("SAVEPOINT change")

@@ -2,6 +2,13 @@
 -- Whoever has this row is the only one that commits, until the end of the transaction.
 SELECT database, seq, pg_current_xact_id()::TEXT FROM meta FOR UPDATE;
 
+-- name: free
+-- Cuts off the host that keeps the row to itself and has said nothing for so long: it stands still, or is gone.
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name LIKE 'foundry %' AND wait_event_type = 'Client'
+AND state_change < clock_timestamp() - make_interval(secs => ?)
+AND pid IN (SELECT pid FROM pg_locks WHERE relation = 'meta'::regclass AND mode = 'RowShareLock');
+
 -- name: outcome
 SELECT pg_xact_status(?::TEXT::XID8);
 
