@@ -34,7 +34,7 @@ from backend_stub.domain.hosts import HostIdentity, HostReport, HostTable
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.settings import Settings
 from backend_stub.domain.storage import Storage
-from backend_stub.forge.gh import GitHubCli
+from backend_stub.forge.gh.cli import GitHubCli
 from backend_stub.known_agents import KnownAgents
 from backend_stub.known_documents import KnownDocuments
 from backend_stub.known_files import FRESH_MS, KnownFiles

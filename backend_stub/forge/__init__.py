@@ -1,1 +1,1 @@
-"""Where pull requests are opened: `gh` speaks to GitHub. `domain/forge.py` says what each side promises."""
+"""Where pull requests are opened, a folder a forge: `gh` speaks to GitHub. What each promises: `domain/forge.py`."""

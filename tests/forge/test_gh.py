@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.forge import ForgeError, ForgeLimitedError, Proposal
-from backend_stub.forge import gh
-from backend_stub.forge.answers import Check, Rollup
-from backend_stub.forge.check_logs import end_of_log
-from backend_stub.forge.gh import GitHubCli
-from backend_stub.forge.refusals import limited
+from backend_stub.forge.gh import cli as gh
+from backend_stub.forge.gh.answers import Check, Rollup
+from backend_stub.forge.gh.check_logs import end_of_log
+from backend_stub.forge.gh.cli import GitHubCli
+from backend_stub.forge.gh.refusals import limited
 from backend_stub.repository import git as repository_git
 from foundry_tui.contract.pull_request import Checks, ChecksState
 from foundry_tui.contract.replace import replace

@@ -17,7 +17,7 @@ from backend_stub.domain.agent import Reply
 from backend_stub.domain.call import Call
 from backend_stub.domain.provider import Release
 from backend_stub.domain.rulings import NOTHING_KNOWN, Intent
-from backend_stub.forge.gh import GitHubCli
+from backend_stub.forge.gh.cli import GitHubCli
 from backend_stub.machine import processes
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from backend_stub.wiring import local_provider

@@ -11,7 +11,7 @@ from typing import Protocol
 import pytest
 
 from backend_stub.domain.forge import Forge, ForgeError, Proposal
-from backend_stub.forge.gh import GitHubCli
+from backend_stub.forge.gh.cli import GitHubCli
 from foundry_tui.contract.pull_request import ChecksState, PullRequestState
 from tests.forge.github_stub import GitHub
 from tests.git import git, make_code

@@ -14,9 +14,9 @@ from anyio.abc import Process
 
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.forge import FailedCheck, ForgeError, ForgeLimitedError, Head, Issue, Proposal
-from backend_stub.forge.answers import Listed, Pull, Reported, Rollup, Threads, one_line
-from backend_stub.forge.check_logs import end_of_log
-from backend_stub.forge.refusals import limited, refused
+from backend_stub.forge.gh.answers import Listed, Pull, Reported, Rollup, Threads, one_line
+from backend_stub.forge.gh.check_logs import end_of_log
+from backend_stub.forge.gh.refusals import limited, refused
 from backend_stub.repository.git import end_group, exchange, without_credentials
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.pull_request import Comment, PullRequest
