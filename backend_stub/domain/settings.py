@@ -38,22 +38,29 @@ MAX_QUEUED_ATTACHMENTS = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """`timeout_ms` is of one attempt of a call, by the call's name; `backoff_ms` the first wait, which then doubles.
-
-    `rules` are those of the config about what agents may do without a question.
-    `idle_ms`: after how long without a word an agent is ended until the next prompt; 0 for never.
-    """
+    """What the backend is told; see `read_settings`."""
 
     timeout_ms: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_TIMEOUT_MS))
+    """How long one attempt of a call may take, by the call's name."""
     attempts: int = DEFAULT_ATTEMPTS
+    """Of each call that is tried again: a stage (a task keeps the number that it was made with), opening a session,
+    finding an agent, telling it options, releasing a sandbox."""
     backoff_ms: int = DEFAULT_BACKOFF_MS
+    """The wait before the second attempt, which doubles with each further one."""
     max_provisioning: int = DEFAULT_MAX_PROVISIONING
     provider: str | None = None
+    """The provider of tasks that name none."""
     rules: tuple[ConfiguredRule, ...] = ()
+    """Those of the config about what agents may do without a question."""
     idle_ms: int = DEFAULT_IDLE_MINUTES * 60_000
+    """After how long without a word an agent is ended until the next prompt; 0 for never."""
 
     def backoff(self, attempt: int, jitter: float) -> int:
-        """Milliseconds to wait after this attempt failed: the doubled wait, and by `jitter` up to as much again."""
+        """Milliseconds to wait after this attempt failed: the doubled wait, and by `jitter` up to as much again.
+
+        It is never less than the setting says. Clients wait otherwise, from 0 on (`foundry_tui/client/backoff.py`):
+        many of them must not come back together.
+        """
         wait: int = self.backoff_ms * 2 ** min(max(attempt - 1, 0), 20)
         return min(max(MAX_BACKOFF_MS, self.backoff_ms), round(wait * (1 + jitter)))
 

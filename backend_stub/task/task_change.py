@@ -474,6 +474,7 @@ class TaskChange:
     # What they have in common
 
     def _move(self, status: TaskStatus) -> None:
+        """The task is in this state from now on; whether it may be, `put_task` checks."""
         if status is not self.status:
             self._rows.put_task(replace(self.task, status=status, status_since=self.now))
 

@@ -116,8 +116,10 @@ def with_key(context: Context, key: str, keymap: Mapping[str, str]) -> Action | 
     return None
 
 
+# One letter each, so that a row of the table stays on its line.
 _T = frozenset({TASKS})
 _TT = frozenset({TASKS, TASK})
+"""The list and a task: what both have stands here; what a task alone has is in `task.py`."""
 _A = frozenset({APP})
 
 _TASKS_SCREEN: Sequence[Action] = (
@@ -217,6 +219,7 @@ _TASKS_SCREEN: Sequence[Action] = (
 
 _DIAG = frozenset({DIAGNOSTICS})
 _R = frozenset({TASK, HELP, DIAGNOSTICS, CONFIRM, KILL, OPTIONS, INSTALL, CHECKPOINTS, WAY_HOME})
+"""All that is read by scrolling."""
 
 _READING: Sequence[Action] = (
     Action("line_up", "up,k", "up", "One line up.", "Move", _R, palette=False),

@@ -1,4 +1,7 @@
-"""How long to wait before trying again: the same for all that goes to the backend."""
+"""How long to wait before trying again: the same for all that goes to the backend.
+
+The backend's own waits, before it asks a provider or an agent again, are in `backend_stub/domain/settings.py`.
+"""
 
 import random
 

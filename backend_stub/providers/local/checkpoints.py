@@ -152,11 +152,11 @@ class LocalCheckpoints:
         if record is None:
             return None
         async with self._opening:
-            held = self._of.get(task_id) or await self._open(record, call)
+            held = self._of.get(task_id) or await self._load(record, call)
         held.snapshot.log = call.log
         return held
 
-    async def _open(self, record: Record, call: Call) -> "TaskCheckpoints":
+    async def _load(self, record: Record, call: Call) -> "TaskCheckpoints":
         task_id = record.task_id
         git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
         common = await anyio.to_thread.run_sync(common_of, record)
@@ -257,7 +257,7 @@ class TaskCheckpoints:
 
     async def begin(self, prompt_id: str) -> None:
         async with self.lock:
-            if self._open(prompt_id) is not None:
+            if self._begun(prompt_id) is not None:
                 return
             tree = await self.snapshot.take()
             number = 1 + sum(1 for each in self._of_prompt(prompt_id) if each.checkpoint.when is When.BEFORE)
@@ -275,7 +275,7 @@ class TaskCheckpoints:
                 if before.checkpoint.when is When.BEFORE
                 and before.checkpoint.prompt_id is not None
                 and (prompt_ids is None or before.checkpoint.prompt_id in prompt_ids)
-                and self._open(before.checkpoint.prompt_id) is before
+                and self._begun(before.checkpoint.prompt_id) is before
             ]
             if not begun:
                 return made
@@ -361,7 +361,7 @@ class TaskCheckpoints:
     def _of_prompt(self, prompt_id: str) -> list[Kept]:
         return [each for each in self.known if each.checkpoint.prompt_id == prompt_id]
 
-    def _open(self, prompt_id: str) -> Kept | None:
+    def _begun(self, prompt_id: str) -> Kept | None:
         """What was kept before a turn of this prompt that is not known to be over."""
         ids = {each.id for each in self._of_prompt(prompt_id)}
         for each in reversed(self._of_prompt(prompt_id)):

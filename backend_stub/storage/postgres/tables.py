@@ -38,9 +38,11 @@ class _Written:
 class PostgresTables:
     """See `Tables`: a connection in a transaction, and in a pipeline if more than one thing is done there.
 
-    `read` is what was asked for with the beginning of the transaction, which is so until something is written. What is
-    written into different tables goes out as one statement. With `strict` nothing is waited for, and a
-    statement that must change something and does not is an error of the database. Raises `psycopg.Error`.
+    `read` has answers that came with the beginning of the transaction: they hold until something is written. Statements
+    that write into different tables go out as one.
+
+    With `strict` no answer is waited for. A statement that must change something and does not is then an error of the
+    database, which ends the whole transaction. Raises `psycopg.Error`.
     """
 
     def __init__(
