@@ -289,7 +289,7 @@ class ListPreview:
             return
         shown = widget.request.permission
         if shown is not None and shown.permission_id == ask.permission_id:
-            widget.request.answer(place - 1)
+            widget.request.answer(place)
 
     def send(self, permission_id: str, option_id: str) -> None:
         """The question is answered: say so to the backend, and go on to the next one that waits."""

@@ -128,7 +128,7 @@ class SessionActions:
         if self._task.pane:
             self._task.show_conversation()
         else:
-            self._task.screen.query_one(PermissionRequest).answer(place - 1)
+            self._task.screen.query_one(PermissionRequest).answer(place)
 
     def action_answer_1(self) -> None:
         self._answer(1)

@@ -177,7 +177,7 @@ KEYS: tuple[Key, ...] = (
     Key("provision", "stage_timeout_ms", "FOUNDRY_STAGE_TIMEOUT_MS", "180000",
         "Milliseconds that one attempt of a stage may take. Absent: each stage's own."),
     Key("provision", "stage_attempts", "FOUNDRY_STAGE_ATTEMPTS", "3",
-        "Attempts of a stage, or another call of a new task's provider or agent, before the task stops in error."),
+        "Attempts of a stage, or of another call to a task's provider or agent, before that fails."),
     Key("provision", "stage_backoff_ms", "FOUNDRY_STAGE_BACKOFF_MS", "1000",
         "Milliseconds before the second attempt; doubles with each further one."),
     Key("local", "agent", "FOUNDRY_AGENT", '"codex"',

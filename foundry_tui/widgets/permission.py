@@ -120,18 +120,18 @@ class PermissionRequest(Drawn, can_focus=True):
             self.refresh()
 
     def action_answer_chosen(self) -> None:
-        self.answer(self._chosen)
+        self.answer(self._chosen + 1)
 
     def answer(self, place: int) -> None:
-        """Answer with the option of this place, counted from 0, if there is one.
+        """Answer with the option of this place, counted from 1, if there is one.
 
         One that rejects is taken at once, and so is what one says of a form or a page, since nothing is run by it. Any
         other scrolls on instead while the question's end was not in view.
         """
         permission = self._permission
-        if permission is None or not 0 <= place < len(self._answers):
+        if permission is None or not 1 <= place <= len(self._answers):
             return
-        option = self._answers[place]
+        option = self._answers[place - 1]
         if permission.kind in (QuestionKind.FORM, QuestionKind.URL):
             self.post_message(self.Replied(permission, AnswerAction(option.option_id)))
         elif self._is_read or option.kind.startswith("reject"):
@@ -180,7 +180,7 @@ class PermissionRequest(Drawn, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         for row, start, end, place in self._places:
             if event.y == row and start <= event.x < end:
-                self.answer(place)
+                self.answer(place + 1)
 
     # How it is drawn: the question, a line about the rest of it, the options.
 
