@@ -19,7 +19,7 @@ from foundry_tui.contract.requests import NEWEST_ENDED, TasksSnapshot
 
 _SUMMARY = unread(TaskSummary)
 PIECE_BYTES = 65_536
-"""Of a snapshot, that are sent at once."""
+"""Bytes of a snapshot that are sent at once."""
 LOOKED_AT_ONCE = 500
 """Tasks that are looked at together when some are to be found."""
 _AFTER_ALL = (1 << 62, "")

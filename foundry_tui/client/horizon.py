@@ -53,8 +53,11 @@ class Horizon:
         self.unsure: set[str] = set()
         self.sure_from = 0
         self._counted = 0
+        """How many tasks the last snapshot left out."""
         self._counted_at = 0
+        """The moment of that snapshot, a seq."""
         self._line: Age | None = None
+        """Ended tasks older than this were counted; None: none was left out."""
         self._apart: set[str] = set()
         """Tasks older than the line that were not counted: they had not ended."""
         self._known: set[str] = set()

@@ -1,4 +1,4 @@
-"""The diffs that are held in memory: those asked for or computed last, within a bound over all tasks."""
+"""The diffs that are held in memory: those used last, as many as have room."""
 
 from foundry_tui.contract.requests import Diff
 
@@ -7,7 +7,9 @@ _FILE = 200
 
 
 class RecentDiffs:
-    """Diffs by task, of at most `limit` characters together; that used longest ago goes first, the last one never."""
+    """Diffs by task, of at most `limit` characters together. Where they are more, those go that were used longest ago;
+    the one that was put last stays, however large it is.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -16,23 +16,22 @@ from foundry_tui.contract.questions import PermissionPolicy
 
 @dataclass(frozen=True)
 class LocalSettings:
-    """Times are in seconds; the set-up's own default is below that of its stage, whose time-out would say less.
-
-    `policy`: of tasks that name none.
-
-    `agent`: of tasks that name none; None takes the first that is installed. `copy`: untracked files, relative to the
-    repository, that each worktree gets. `writable`: folders besides the worktree and the repository's git folder that
-    an agent under bubblewrap may write to. `agents` and `mcp`: the agents and the MCP servers that the config names.
-    """
+    """What holds for all tasks of the provider. Times are in seconds."""
 
     agent: str | None = None
+    """Of tasks that name none; None takes the first that is installed."""
     policy: PermissionPolicy = PermissionPolicy.ASK
+    """Of tasks that name none."""
     setup_timeout: float = 150.0
+    """Less than its stage may take, whose time-out would say less of what happened."""
     fetch_timeout: float = 10.0
     copy: tuple[str, ...] = ()
+    """Untracked files, relative to the repository, that each worktree gets."""
     bubblewrap: bool = False
     writable: tuple[str, ...] = ()
+    """Folders besides the worktree and the repository's git folder that an agent under bubblewrap may write to."""
     agents: Mapping[str, AgentCommand] = field(default_factory=dict)
+    """Those that the config names, and likewise `mcp`."""
     mcp: Mapping[str, McpServer] = field(default_factory=dict)
 
     @classmethod

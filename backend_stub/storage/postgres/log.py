@@ -69,7 +69,7 @@ class Log:
         self._own.pop(own.first, None)
 
     def committed(self, own: Own) -> None:
-        """It was. When nothing of others lies between it is told at once, else in its turn."""
+        """It was committed. It is told at once, unless commits of others come before it: then after those."""
         if own.first == self.seq + 1:
             self._tell_own(own)
 
@@ -111,8 +111,8 @@ class Log:
 class Follower:
     """Reads on in the log whenever PostgreSQL says that there is something new, as long as it runs.
 
-    `changed_life` is called with what the database says of itself after each new connection: its name and seq; and
-    with the seq that it must have at least.
+    `changed_life` is asked after each new connection, and ends the following where it says that the database is not the
+    one that it was. It gets the name and the seq that the database says it has, and the seq that it must have at least.
     """
 
     def __init__(

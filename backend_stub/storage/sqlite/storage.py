@@ -32,7 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PROBE_SECONDS = 1.0
-"""What finding out takes at most, whether changes are refused still."""
+"""How long it may take to find out whether changes are still refused."""
 _LEFT_OPEN: list[object] = []
 """Storages whose connections must not be closed: that would move a log which is no longer whole into the database."""
 
