@@ -31,6 +31,7 @@ class HostChange:
             self._rows.put_task(replace(self._rows.task, activity=None))
 
     def _waits(self) -> bool:
+        """Whether the task says that it waits for its host, word for word: nothing else is kept of that."""
         activity = self._rows.task.activity
         return activity is not None and activity.text == self._away()
 
