@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
+import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -127,8 +128,14 @@ def answering(app: ASGIApp) -> Callable[[Asked], Awaitable[Answered]]:
             "request_id": None,
         }
         status, headers, pieces = 500, {}, []
+        is_read = False
 
         async def receive() -> Message:
+            nonlocal is_read
+            if is_read:
+                # Whoever sends an answer in pieces asks meanwhile whether somebody hangs up, which nobody does.
+                await anyio.sleep_forever()
+            is_read = True
             return {"type": "http.request", "body": asked.body, "more_body": False}
 
         async def send(message: Message) -> None:

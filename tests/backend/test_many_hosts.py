@@ -44,6 +44,20 @@ def test_each_backend_knows_all_hosts_and_answers_for_all_tasks(two: Cluster) ->
     assert two.twice() == []
 
 
+def test_a_patch_comes_from_another_host_whole(two: Cluster) -> None:
+    first, second = two.hosts
+    first.set_script(
+        {"default": {"turn": {"steps": [{"tool": "Edit", "edit": {"path": "a.txt", "new": "a\n" * 100_000}}]}}}
+    )
+    task_id = two.on(0, "edit")["task_id"]
+    second.wait_task(task_id, "idle")
+    path = f"/v1/tasks/{task_id}/diff?format=patch"
+    there = second.http.get(path)
+    assert (there.status_code, len(there.content) > 200_000) == (200, True)
+    assert there.headers["content-type"] == first.http.get(path).headers["content-type"]
+    assert there.content == first.http.get(path).content
+
+
 def test_what_is_asked_elsewhere_begins_at_once(two: Cluster, tell: Callable[[str], None]) -> None:
     """From the request at one host to the agent on the other."""
     task = two.on(0, "here")
