@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from backend_stub.domain.errors import DatabaseUnusableError, IdTakenError, Outc
 from backend_stub.domain.events import Committed
 from backend_stub.storage.postgres import migration, writer
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.connections import connect
+from backend_stub.storage.postgres.connections import answered, connect
 from backend_stub.storage.postgres.migration import VERSION
 from backend_stub.storage.postgres.tables import SQL
 from backend_stub.storage.postgres.written import MOST
@@ -289,6 +290,19 @@ async def test_a_commit_of_which_nothing_is_heard_may_be_kept_or_not(
             wire.passing.set()
             await here.until_told(1)
             assert await storage.load("t") is not None
+
+
+async def test_time_in_which_this_process_stood_still_is_not_counted_as_silence() -> None:
+    somewhere = Address({}, "postgresql://somewhere", None)
+    with answered(somewhere, 0.6):
+        until = time.monotonic() + 0.8
+        while time.monotonic() < until:
+            pass
+        # What came meanwhile is heard before anything else happens.
+        await anyio.sleep(0)
+        await anyio.sleep(0)
+    with pytest.raises(StorageUnavailableError, match="somewhere does not answer"), answered(somewhere, 0.1):
+        await anyio.sleep_forever()
 
 
 async def test_what_is_cut_off_before_it_is_committed_is_done_again_once(backends: Backends) -> None:

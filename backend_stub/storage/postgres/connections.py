@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: how each is set, what the server must be, and what reads from a pool of them."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -28,8 +29,10 @@ _PATIENCE = 0.7
 """Seconds after which it is looked why there is no connection to read with."""
 _BUSY_SECONDS = 10.0
 """How long is waited for one that others use."""
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 15.0
 """How long PostgreSQL may take for what is asked of it, all in all."""
+LOOK_SECONDS = 0.5
+"""How much of that goes by at most while this process stands still."""
 _SETTINGS = f"""
     SET search_path = {SCHEMA};
     SET idle_in_transaction_session_timeout = '5s';
@@ -70,12 +73,28 @@ async def connected(address: Address) -> AsyncIterator[AsyncConnection]:
 def answered(address: Address, seconds: float = ANSWER_SECONDS) -> Iterator[None]:
     """What is asked of PostgreSQL in here is answered within this time, or given up, with the connections that it was
     asked over; raises `StorageUnavailableError` then.
+
+    Time in which this process stood still is none: it could not hear an answer.
     """
-    try:
-        with anyio.fail_after(seconds):
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle | None = None
+
+    def wait(left: float) -> None:
+        nonlocal timer
+        if left > 0:
+            timer = loop.call_later(min(left, LOOK_SECONDS), wait, left - LOOK_SECONDS)
+        else:
+            scope.cancel()
+
+    with anyio.CancelScope() as scope:
+        wait(seconds)
+        try:
             yield
-    except TimeoutError:
-        raise StorageUnavailableError(why_silent(address)) from None
+        finally:
+            if timer is not None:
+                timer.cancel()
+    if scope.cancelled_caught:
+        raise StorageUnavailableError(why_silent(address))
 
 
 async def set_up(connection: AsyncConnection) -> None:
