@@ -102,8 +102,6 @@ def sentence(event: HistoryEvent) -> str:
     """What happened, in a few words."""
     stage = event.payload.get("stage")
     name = STEP_NAMES[StageName(stage)] if isinstance(stage, str) else str(stage or "")
-    if event.kind is HistoryKind.PROVISION_RESUMED and event.payload.get("done"):
-        return f"{name} was done before"
     operation = str(event.payload.get("operation", "operation")).replace("_", " ")
     said = _SENTENCES[event.kind].replace("{stage}", name).replace("{operation}", operation)
     asked = _ASKED.get(str(event.payload.get("kind")))

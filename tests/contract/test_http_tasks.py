@@ -185,6 +185,30 @@ def test_retry_is_for_failed_tasks_and_goes_on_from_the_stage_that_failed(backen
     refused(backend.http.post(f"/v1/tasks/{uuid7()}/retry"), 404)
 
 
+def test_history_tells_of_a_retry_what_it_does_and_nothing_that_was_done_before(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"fail": "out of tokens", "times": 2}}})
+    task = backend.create()
+    task_id = task["task_id"]
+    backend.wait_task(task_id, "error")
+    backend.post(f"/v1/tasks/{task_id}/retry")
+    backend.wait_task(task_id, "idle")
+    asked = "provision.retry_requested"
+    kinds = backend.kinds(task_id)
+    assert kinds[kinds.index(asked) :] == [asked, "provision.queued", "task.idle"]
+
+    backend.post(f"/v1/sessions/{task['sessions'][0]['session_id']}/prompts", {"prompt_id": "p2", "text": "go on"})
+    backend.wait_task(task_id, "error")
+    backend.kill()
+    backend.start()
+    backend.post(f"/v1/tasks/{task_id}/retry", {"resend": True})
+    backend.wait_task(task_id, lambda _: backend.kinds(task_id)[-1] == "task.idle")
+    kinds = backend.kinds(task_id)
+    again = kinds[len(kinds) - kinds[::-1].index(asked) :]
+    for each in set(again):
+        assert again.count(each) == 1, each
+    assert "provision.resumed" not in kinds, "no restart has cut what was being prepared"
+
+
 @pytest.mark.parametrize(("command", "end"), [("archive", "archived"), ("kill", "killed")])
 def test_the_end_of_a_task(shared: BackendProcess, command: str, end: str) -> None:
     task_id = shared.create()["task_id"]
