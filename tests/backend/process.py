@@ -82,6 +82,10 @@ class BackendProcess(World):
         self.process.send_signal(signal.SIGTERM)
         return self._reap()
 
+    def died(self) -> int:
+        """Wait until it has ended by itself; the exit code."""
+        return self._reap()
+
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.kill()

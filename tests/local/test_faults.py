@@ -9,9 +9,9 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from backend_stub.agents.sandbox_agent import server as server_module
-from backend_stub.agents.sandbox_agent.server import Server
-from backend_stub.agents.sandbox_agent.state import StateFolder, StoredServer
+from backend_stub.agents.sandbox_agent import server_log
+from backend_stub.agents.sandbox_agent.server_log import Hearing, ServerLog, _Agent
+from backend_stub.agents.sandbox_agent.state import StoredServer, StoredSession
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.provider import Release
 from backend_stub.machine import processes
@@ -373,14 +373,45 @@ async def test_killing_after_a_restart_ends_what_was_left_running(world: LocalWo
 async def test_last_words_that_the_server_logs_after_the_exit_are_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "LAST_WORDS_PAUSES", (0.0,) * 5)
-    looks = iter(["", "", "one", "one\ntwo", "one\ntwo"])
+    monkeypatch.setattr(server_log, "LAST_WORDS_PAUSES", (0.0,) * 5)
+    looks = iter([[], [], ["one"], ["two"], []])
 
-    class LateLog(Server):
-        def last_output(self) -> str:
-            return next(looks)
+    class LateLog(ServerLog):
+        def look(self) -> None:
+            if not self._agents:
+                self._agents.append(_Agent(0.0))
+            else:
+                self._agents[0].said.extend(next(looks))
 
-    state = StoredServer(pid=0, started="", port=1, token="")
-    server = LateLog(state, StateFolder(tmp_path), "s1")
-    assert await server.last_words() == "one\ntwo"
-    await server.close()
+    hearing = Hearing(LateLog(tmp_path / "server.log"), StoredSession(session_id="s", agent="pi", number_in_log=1))
+    assert await hearing.is_lost() is False
+    assert await hearing.last_words() == "one\ntwo"
+
+
+async def test_last_words_are_those_of_the_agent_that_ended_and_of_none_before_it(world: LocalWorld) -> None:
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        with pytest.raises(AgentError, match="out of luck"):
+            await turn(provider, world, task, "die out of luck")
+        await provider.agents.attach(world.call(task))
+        told, said = Told(), prompt(task, "say working\npause", "p2")
+        await provider.agents.deliver(world.call(task), said, told)
+        failures = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_kill_when, told, lambda: os.kill(world.agent_pids()[1], signal.SIGKILL))
+            try:
+                await provider.agents.follow(world.call(task), said, told)
+            except AgentError as error:
+                failures.append(error.message)
+        assert failures == ["the agent pi ended (by a signal). Its last output: none"]
+
+
+async def test_a_server_that_ends_has_not_said_what_its_agents_said(world: LocalWorld) -> None:
+    async with world.provider() as provider:
+        loss = Loss(provider)
+        task = await world.with_session(provider, world.task())
+        with pytest.raises(AgentError, match="out of luck"):
+            await turn(provider, world, task, "die out of luck")
+        await provider.agents.attach(world.call(task))
+        end_server(world, task)
+        assert (await loss.wait())[1] == "the sandbox-agent server ended (exit code -9). Its last output: none"

@@ -1,5 +1,6 @@
 """A prompt that was on its way to the agent when the backend died: handed over once, whoever is slow."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import Raw
 
+from backend_stub.agents.sandbox_agent import server_log
 from backend_stub.agents.sandbox_agent import session as sessions
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, ServerRefusedError, UnsentError
 from backend_stub.agents.sandbox_agent.content import text_alone
@@ -50,7 +52,6 @@ class DeadConnection(SlowConnection):
     def __init__(self) -> None:
         super().__init__()
         self.sent = anyio.Event()
-        self.server.last_words = anyio.sleep_forever
 
     async def events(self, after: int, opened: Callable[[], None]) -> AsyncIterator[tuple[int, Message]]:
         opened()
@@ -119,6 +120,7 @@ async def test_what_an_agent_that_has_exited_is_refused_is_not_received(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "RECEIPT_GRACE", 0.05)
+    monkeypatch.setattr(server_log, "LAST_WORDS_PAUSES", (math.inf,))
     async with anyio.create_task_group() as group:
         session = resumed(DeadConnection(), tmp_path, group)
         session.state.prompts.clear()

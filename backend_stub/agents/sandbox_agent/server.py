@@ -1,7 +1,6 @@
 """One sandbox-agent server: starting it, finding it again after a restart, asking it, and ending it."""
 
 import errno
-import re
 import secrets
 import shlex
 import socket
@@ -15,7 +14,7 @@ import anyio.to_thread
 import httpx
 import msgspec
 
-from backend_stub.agents.sandbox_agent.server_log import ServerLog
+from backend_stub.agents.sandbox_agent.server_log import LAST_LINES, ServerLog
 from backend_stub.agents.sandbox_agent.state import StateFolder, StoredServer
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine import processes
@@ -29,22 +28,16 @@ HOW_TO_GET = f"run `foundry agent install`, or name the binary in {VARIABLE}"
 START_LIMIT = 10.0
 """Seconds until a new server must answer; it takes some hundredths of one."""
 PORT_ATTEMPTS = 3
-LAST_LINES = 12
 OWN_VARIABLES: Mapping[str, str] = {
     "SANDBOX_AGENT_REQUIRE_PREINSTALL": "1",
     "SANDBOX_AGENT_LOG_STDOUT": "1",
     # An answer that comes after this time is thrown away by the server; a turn may take as long as it likes.
     "SANDBOX_AGENT_ACP_REQUEST_TIMEOUT_MS": str(30 * 24 * 3600 * 1000),
-    "RUST_LOG": "warn,acp_http_adapter=info,sandbox_agent::cli=info",
+    "RUST_LOG": "warn,acp_http_adapter=info,sandbox_agent::acp_proxy_runtime=info,sandbox_agent::cli=info",
 }
 """What the server itself is told by its environment, which its agents inherit."""
 
-_AGENT_SAID = re.compile(r'message="agent stderr: ((?:[^"\\]|\\.)*)"')
-_COLOUR = re.compile(r"(?:\\u\{1b\}|\x1b)\[[0-9;]*[A-Za-z]")
-_ESCAPE = re.compile(r"\\u\{([0-9a-f]{1,5})\}")
 _TAIL_BYTES = 64_000
-LAST_WORDS_PAUSES = (0.0, 0.1, 0.2, 0.3, 0.4)
-"""Seconds before each look at the log for what an exited agent said, until two looks show the same."""
 
 
 class AgentInfo(msgspec.Struct, frozen=True):
@@ -73,7 +66,7 @@ class Server:
         self.state = state
         self.folder = folder
         self.sandbox_id = sandbox_id
-        self.log = ServerLog(folder.log)
+        self.log = ServerLog(folder.log, state.log_begins)
         self.client = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{state.port}",
             headers={"Authorization": f"Bearer {state.token}"},
@@ -135,36 +128,15 @@ class Server:
         await self.client.aclose()
 
     def last_output(self) -> str:
-        """The last lines that the agents printed, else those of the server itself; blocks for a small read."""
-        return last_output(self.folder.log)
-
-    async def last_words(self) -> str:
-        """What an agent that has exited printed last; the server may tell of its exit before it has read that."""
-        said = ""
-        for pause in LAST_WORDS_PAUSES:
-            await anyio.sleep(pause)
-            before, said = said, await anyio.to_thread.run_sync(self.last_output)
-            if said and said == before:
-                break
-        return said
-
-
-def last_output(log: Path) -> str:
-    """The last lines in a server's log that an agent printed, else its last lines of any kind."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    said = [_unquoted(match[1]) for line in lines if (match := _AGENT_SAID.search(line))]
-    return "\n".join((said or [line for line in lines if "level=" not in line])[-LAST_LINES:])
-
-
-def _unquoted(text: str) -> str:
-    """A quoted text of the server's log without its escapes, and without the agent's colours."""
-    plain = _COLOUR.sub("", text.replace('\\"', '"').replace("\\\\", "\\"))
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), plain)
+        """The last lines that it printed itself, in this life of it; blocks for a small read."""
+        log, begins = self.folder.log, self.state.log_begins
+        try:
+            with log.open("rb") as file:
+                file.seek(max(begins, log.stat().st_size - _TAIL_BYTES))
+                lines = file.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join([line for line in lines if "level=" not in line][-LAST_LINES:])
 
 
 async def find(folder: StateFolder, sandbox_id: str) -> Server | None:
@@ -240,8 +212,10 @@ async def _launch(
 ) -> Server:
     def run() -> StoredServer:
         folder.make()
+        begins = folder.log.stat().st_size if folder.log.exists() else 0
         pid = processes.spawn(argv(), environ=variables, cwd=cwd, log=folder.log)
-        state = StoredServer(pid=pid, started=processes.start_mark(pid) or "", port=port, token=token)
+        started = processes.start_mark(pid) or ""
+        state = StoredServer(pid=pid, started=started, port=port, token=token, log_begins=begins)
         folder.save_server(state)
         return state
 

@@ -11,6 +11,7 @@ import msgspec
 from anyio.abc import TaskGroup
 from msgspec import UNSET
 
+from backend_stub.agents.sandbox_agent.answers import Answers
 from backend_stub.agents.sandbox_agent.connection import (
     BUSY_WAIT,
     AgentConnection,
@@ -80,6 +81,7 @@ class Session:
         self.steering = Steering(self)
         self._opening = Opening(connection, state)
         self._hearing = Hearing(connection.server.log, state)
+        self.answers = Answers(connection, state, self.save_patiently)
         self._refused: AgentError | None = None
         self._floor = 0
         self.over = False
@@ -212,10 +214,9 @@ class Session:
                 self._arrive(Arrival(number, message))
         elif message.method == COMPLETED:
             self._arrive(Arrival(number, message))
-        elif message.request_id and number not in self.state.answered:
-            self.state.answered.append(number)
+        elif message.request_id:
             with suppress(AgentError):
-                await self.connection.refuse(message)
+                await self.answers.refuse(number, message)
         return not self.gone()
 
     def _take_update(self, number: int, message: Message) -> None:
@@ -266,11 +267,9 @@ class Session:
 
     async def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
         """See `Keeper`; nothing happens to one that has its answer."""
-        if number not in self.state.answered:
-            self.state.answered.append(number)
-            with suppress(AgentError):
-                # That it did not reach the agent shows on the stream.
-                await self.connection.respond(request_id, cancelled_answer(method))
+        with suppress(AgentError):
+            # That it did not reach the agent shows on the stream.
+            await self.answers.give(number, request_id, cancelled_answer(method))
 
     async def at_work(self) -> None:
         """See `Heard`."""
@@ -305,7 +304,7 @@ class Session:
     async def _lose_agent(self, code: int | None) -> None:
         self._exited = True
         self.notify()
-        said = await self.connection.server.last_words() or "none"
+        said = await self._hearing.last_words() or "none"
         how = "by a signal" if code is None else f"exit code {code}"
         await self._lose(f"the agent {self.state.agent} ended ({how}). Its last output: {said}")
 
@@ -361,8 +360,7 @@ class Session:
         self.state.seen = self._stream.position
         self._outside_turns.forget()
         self.steering.forget()
-        self.state.asking = {}
-        self.state.answered = []
+        self.state.forget_requests()
         await self.save()
         self._sign_due = anyio.current_time() + EVIDENCE_WAIT
         handed = anyio.Event()
@@ -413,9 +411,8 @@ class Session:
         self.stopping_since = self.stopping_since or anyio.current_time()
         self.notify()
         await self.cancel()
-        for number, asked in self.state.take_asking():
+        for number, asked in self.state.asked():
             await self.respond_cancelled(number, asked.request_id, asked.method)
-        await self.save()
 
     async def between_turns(self, prompt_id: str) -> bool:
         """Wait until the agent has ended a turn that nobody follows any more; False if it does not.

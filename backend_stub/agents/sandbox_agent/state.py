@@ -35,12 +35,15 @@ ENDED = "ended"
 
 
 class StoredServer(Struct, frozen=True, kw_only=True):
-    """A server that was started: `started` is the process's start mark, which tells a reused pid."""
+    """A server that was started: `started` is the process's start mark, which tells a reused pid; `log_begins` how long
+    the log was before, of which this server has no part.
+    """
 
     pid: int
     started: str
     port: int
     token: str
+    log_begins: int = 0
 
     @property
     def life(self) -> str:
@@ -85,9 +88,10 @@ class StoredSession(Struct, kw_only=True):
     there; `seen` is the id of the last event of the stream that is accounted for in `translation`. `agent_pid` is 0
     where it is not known, `number_in_log` counts the agents that the server's log tells of. `asking` holds the agent's
     open requests as they came, `answered` says which have their answer, both by the number of their event in the
-    stream: an agent may use the id of a request again once it has the answer. `spent` says that the agent's last turn
-    failed for a reason that only another process mends. `offer` is what the agent has told that it offers, `wanted` the
-    values that a person has set options to, by option_id, which every new process of it is to have.
+    stream: an agent may use the id of a request again once it has the answer. `answering` are those that are being
+    given theirs, with how long the server's log was before. `spent` says that the agent's last turn failed for a reason
+    that only another process mends. `offer` is what the agent has told that it offers, `wanted` the values that a
+    person has set options to, by option_id, which every new process of it is to have.
     """
 
     session_id: str
@@ -110,6 +114,7 @@ class StoredSession(Struct, kw_only=True):
     prompts: dict[str, PromptMark] = {}
     asking: dict[int, str] = {}
     answered: list[int] = []
+    answering: dict[int, int] = {}
     steered: dict[str, SteerMark] = {}
     notices: list[str] = []
     auth_methods: tuple[AuthMethod, ...] = ()
@@ -134,7 +139,7 @@ class StoredSession(Struct, kw_only=True):
         self.server_id = f"{self.session_id}.{self.openings}"
         self.seen = 0
         self.translation = None
-        self.asking = {}
+        self.forget_requests()
         self.steered = {id_: steered for id_, steered in self.steered.items() if steered.taken}
 
     def number(self) -> int:
@@ -153,10 +158,13 @@ class StoredSession(Struct, kw_only=True):
         notices, self.notices = self.notices, []
         return [(f"{self.session_id}:notice-{self.openings}-{number}", text) for number, text in enumerate(notices)]
 
-    def take_asking(self) -> list[tuple[int, Message]]:
-        """The open requests, which count as open no longer, by the numbers of their events."""
-        asking, self.asking = self.asking, {}
-        return [(number, message_of(text)) for number, text in asking.items()]
+    def asked(self) -> list[tuple[int, Message]]:
+        """The open requests, by the numbers of their events."""
+        return [(number, message_of(text)) for number, text in self.asking.items()]
+
+    def forget_requests(self) -> None:
+        """Nothing that the agent has asked so far waits for an answer any more."""
+        self.asking, self.answered, self.answering = {}, [], {}
 
 
 class StateFolder:

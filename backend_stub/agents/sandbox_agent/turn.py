@@ -294,13 +294,8 @@ class Telling:
         await self._respond(number, message, elicitation.cancelled_answer(message.method))
 
     async def _respond(self, number: int, message: Message, answer: dict[str, Any]) -> None:
-        self._session.state.asking.pop(number, None)
-        answered = self._session.state.answered
-        if number in answered:
-            return
-        answered.append(number)
         try:
-            await self._session.connection.respond(message.request_id, answer)
+            await self._session.answers.give(number, message.request_id, answer)
         except AgentError as error:
             # An agent that cannot be told is lost mostly, and its stream says why. Another one would wait for ever.
             with anyio.move_on_after(LOSS_WAIT):
@@ -310,7 +305,6 @@ class Telling:
                 await self._session.cancel()
                 agent = self._session.state.agent
                 raise AgentError(f"an answer did not reach {agent}: {error.message}; send the prompt again") from error
-        await self._session.save()
 
     # What survives a restart
 
