@@ -48,6 +48,20 @@ def test_what_cannot_be_attached_is_said_and_nothing_is_sent(cli: Cli) -> None:
     cli.foundry("create", "see", "--attach", str(cli.folder / "none.txt"), code=1)
 
 
+def test_what_was_noted_of_a_turn_is_said_by_whoever_has_waited_for_it(cli: Cli) -> None:
+    cli.set_script({"default": {"turn": {"ms": 0}}})
+    shot = cli.folder / "shot.png"
+    shot.write_bytes(PNG)
+    made = cli.foundry("create", "like this", "--attach", str(shot), "--wait", "idle", "--json", code=0)
+    noted = "takes no images"
+    assert made.err.count(noted) == 1
+    task_id = made.json["task_id"]
+    assert cli.foundry("watch", task_id, code=0).err.count(noted) == 1
+    assert cli.foundry("create", "like this", "--attach", str(shot), "--follow", code=0).err.count(noted) == 1
+    assert noted not in cli.foundry("prompt", task_id, "go on", "--wait", code=0).err
+    assert noted not in cli.foundry("watch", task_id, code=0).err, "it was noted of the turn before"
+
+
 def read(file: Path, place: Place | None = None) -> NewAttachment:
     (attachment,) = read_attachments([file], place)
     return attachment

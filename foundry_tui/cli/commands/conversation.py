@@ -13,6 +13,7 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.follow import following
 from foundry_tui.cli.follow.answer import Turn, await_answer
 from foundry_tui.cli.follow.conversation import follow_conversation, say_item, with_attachments
+from foundry_tui.cli.follow.notices import say_notices
 from foundry_tui.cli.follow.words import iso_time, standing
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument, through_option, timeout_option
@@ -113,8 +114,7 @@ def _say_turn(turn: Turn, task_id: str, *, as_json: bool) -> None:
         say_json({**msgspec.to_builtins(turn.prompt), "answer": turn.answer, **asked})
     elif turn.answer is not None:
         say(printable(turn.answer, lines=True) if is_terminal() else turn.answer)
-    for notice in turn.notices:
-        tell(f"foundry: {printable(notice)}")
+    say_notices(turn.notices)
     error = turn.prompt.error
     if turn.code == problems.TIMED_OUT:
         tell("foundry: it was not answered in time; the task goes on")

@@ -13,6 +13,7 @@ from foundry_tui.cli.attachments import attach_option, attached
 from foundry_tui.cli.commands.trust import tell_of_skipped
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.follow import following
+from foundry_tui.cli.follow.notices import tell_notices
 from foundry_tui.cli.output import is_terminal, say, say_json, tell
 from foundry_tui.cli.parameters import Goal, Setting, json_option, pass_context, through_option, timeout_option
 from foundry_tui.cli.problems import CommandError
@@ -99,7 +100,8 @@ def create(
 
     It returns at once. --wait waits for a status or stage (exit 4 when the task ends in error first, 5 when --timeout
     is over, 7 when only a person can go on: the question is printed, with what answers it, in --json as `question`),
-    --follow shows the way there; --follow alone goes on until the task comes to rest, and says questions as they come.
+    and says on standard error in the end what is to be known of the turn, such as that something was denied. --follow
+    shows the way there; --follow alone goes on until the task comes to rest, and says questions as they come.
 
     Options are set before the agent is given the prompt. Where it does not offer one, or not this value, the task ends
     in error, which lists what it offers: nothing runs in a mode that was not asked for.
@@ -177,6 +179,7 @@ def create(
         say_json({**msgspec.to_builtins(latest), "question": record_of(latest)} if code == problems.ASKS else latest)
     elif as_json and code == problems.ASKS:
         following.say_question(last)
+    tell_notices(context.client, last, code)
     following.explain(code, last, task.task_id, goal)
     ctx.exit(code)
 

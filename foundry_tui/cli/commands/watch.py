@@ -5,6 +5,7 @@ import click
 from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.follow import following
+from foundry_tui.cli.follow.notices import tell_notices
 from foundry_tui.cli.parameters import (
     FollowGoal,
     PullRequestGoal,
@@ -49,7 +50,8 @@ def watch(
     and a pull request that is closed instead, are exit 1); a line is printed each time that it stands otherwise.
 
     On a terminal it draws the stages as they go; in a pipe it prints one line an event (time, kind, words,
-    tab-separated); with --json one object an event: {"event", "id", "data"}, and last a question that ended it.
+    tab-separated); with --json one object an event: {"event", "id", "data"}, and last a question that ended it. On
+    standard error it says in the end what is to be known of the last turn, such as that something was denied.
     Ctrl+c leaves the task running.
 
     \b
@@ -77,5 +79,6 @@ def watch(
     )
     if code == problems.ASKS and as_json:
         following.say_question(last)
+    tell_notices(context.client, last, code)
     following.explain(code, last, task_id, goal)
     ctx.exit(code)

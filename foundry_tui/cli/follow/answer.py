@@ -4,6 +4,7 @@ import time
 from typing import NamedTuple
 
 from foundry_tui.cli import problems
+from foundry_tui.cli.follow.notices import OVER
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.output import tell
 from foundry_tui.cli.problems import CommandError
@@ -55,8 +56,8 @@ def await_answer(
                     prompt = _prompt_of(got, prompt)
                     code = _code(prompt, task, through_questions=through_questions)
                     if code is not None:
-                        said = _said(client, prompt) if code == problems.DONE else (None, ())
-                        return Turn(code, prompt, task, *said)
+                        answer, notices = _said(client, prompt) if code in OVER else (None, ())
+                        return Turn(code, prompt, task, answer if code == problems.DONE else None, notices)
                     was_held, held = held, _is_held(prompt, task)
                     if held and not was_held:
                         tell("the turn was stopped, and this prompt is held back until somebody says more")
