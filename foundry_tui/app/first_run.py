@@ -33,7 +33,7 @@ class FirstRun:
         """Ask the backend; without an answer nothing is known, and what was known stays."""
         commands = self._host.commands
         with suppress(RequestError):
-            providers = (await commands.health()).providers
+            providers = self._host.options.task_defaults.providers((await commands.health()).providers)
             agents = (await commands.agents()).agents
             self.take(providers, agents)
             return agents

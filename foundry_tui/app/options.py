@@ -6,6 +6,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from foundry_tui.app import themes
+from foundry_tui.view.task_defaults import TaskDefaults
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -30,5 +31,7 @@ class Options(Struct, frozen=True, kw_only=True):
     """The repository of the folder that the app was started in: a path, first in the new-task dialog."""
     agents: tuple[str, ...] = ()
     """Agents that the config names, for our own backend."""
+    task_defaults: TaskDefaults = TaskDefaults()
+    """What a new task has where the dialog names nothing."""
     lasting: bool = True
     """The backend goes on when the app is left."""

@@ -45,6 +45,10 @@ _FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED, M
 """Variables that the backend reads and that are no key of the sections `provision` and `local`."""
 
 
+_WITH_EACH_CREATE = frozenset({"FOUNDRY_PROVIDER", "FOUNDRY_AGENT", "FOUNDRY_PERMISSIONS"})
+"""Those that count for what is created here, whatever the backend was started with: each create says them."""
+
+
 class DaemonError(FoundryError):
     """The backend could not be started or stopped."""
 
@@ -262,7 +266,8 @@ def not_taken(names: Collection[str]) -> str:
 
 def _is_for_backend(name: str) -> bool:
     settings = {key.env for key in config.KEYS if key.section in config.FOR_BACKEND}
-    return name in settings or name.startswith("FOUNDRY_STAGE_") or name in _FOR_BACKEND
+    named = name in settings or name.startswith("FOUNDRY_STAGE_") or name in _FOR_BACKEND
+    return named and name not in _WITH_EACH_CREATE
 
 
 def _holder(how: Plan) -> dict[str, object]:

@@ -111,7 +111,7 @@ class NewTaskScreen(FoundryDialog[None]):
 
     def compose(self) -> ComposeResult:
         values = self._first_values()
-        self._told = ToldChoices(self.foundry.commands, self._take_told)
+        self._told = ToldChoices(self.foundry.commands, self.foundry.options.task_defaults, self._take_told)
         self._no_agent = NoAgentNote()
         prompt = self._prompt = PromptField(values["prompt"], id="prompt", placeholder=HINTS["prompt"])
         self._completions = Completions(self, prompt, self._files)
@@ -205,7 +205,7 @@ class NewTaskScreen(FoundryDialog[None]):
     def _remarks(self) -> dict[str, Remark]:
         """What is to be said beside each field; the backend's word stands while the field has what it refused."""
         values, place, store = self.values, self.place, self.foundry.store
-        branches = self._told.branches_of(place.repo)
+        branches, meant = self._told.branches_of(place.repo), self._told.defaults_for(values["provider"])
         remarks = {
             "repo": place.remark if values["repo"] or self._tried else Remark(place.remark.text),
             "prompt": prompt_remark(values["prompt"], tried=self._tried),
@@ -213,9 +213,9 @@ class NewTaskScreen(FoundryDialog[None]):
             "from": start_remark(values, branches),
             "branch": branch_remark(values["branch"], taken_branches(place.repo, branches, store.tasks.values())),
             "base_branch": base_remark(values["base_branch"], branches),
-            "permissions": permissions_remark(values["permissions"]),
+            "permissions": permissions_remark(values["permissions"] or meant.permissions or ""),
             **self._choices().remarks(values, self._agents()),
-            "provider": provider_remark(values["provider"], self._told.providers),
+            "provider": provider_remark(values["provider"] or meant.provider or "", self._told.providers),
         }
         refused = {name: remark for name, (value, remark) in self._refused_values.items() if values[name] == value}
         return {**remarks, **refused}
@@ -229,7 +229,8 @@ class NewTaskScreen(FoundryDialog[None]):
         for name in LABELS:
             line = self.query_one(f"#{name}-remark", Static)
             show_remark(line, remarks.get(name, NOTHING), ascii_only=self.foundry.options.ascii)
-        self.query_one(ChoiceFields).show(self._choices().hints(), remarks)
+        hints = {**self._choices().hints(), **self._told.hints_for(self.values["provider"])}
+        self.query_one(ChoiceFields).show(hints, remarks)
         meant = self.values["provider"] in ("", self._told.default_provider)
         self._no_agent.show(self.foundry.no_agent if meant else None, self.key_of("install_agent"))
         folded = not self.has_class("-unfolded")
@@ -322,8 +323,7 @@ class NewTaskScreen(FoundryDialog[None]):
     def _choices(self) -> AgentChoices:
         """What there is to choose from for the agent that is meant."""
         provider, agent = (self.query_one(f"#{name}", Input).value.strip() for name in ("provider", "agent"))
-        told = self._told
-        return AgentChoices(provider, agent, tuple(told.providers), told.agents, told.default_agents)
+        return AgentChoices(provider, agent, tuple(self._told.providers), self._told.agents, self._told.default_agents)
 
     # News.
 
@@ -361,7 +361,7 @@ class NewTaskScreen(FoundryDialog[None]):
         if place.value is None or any(remark.bad for remark in self._remarks().values()):
             return None
         values["prompt"] = values["prompt"].strip("\n")
-        return request_of(place.value, values, self._choices().offered, self._more_options)
+        return self._told.filled(request_of(place.value, values, self._choices().offered, self._more_options))
 
     def action_create(self) -> None:
         self._tried = True

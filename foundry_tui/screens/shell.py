@@ -15,6 +15,7 @@ from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.first_run import NoAgent
 from foundry_tui.view.glyphs import Glyphs
+from foundry_tui.view.task_defaults import TaskDefaults
 
 if TYPE_CHECKING:
     from foundry_tui.client.commands import Commands
@@ -36,6 +37,10 @@ class ScreenOptions(Protocol):
     @property
     def agents(self) -> tuple[str, ...]:
         """Agents that the config names, for our own backend."""
+
+    @property
+    def task_defaults(self) -> TaskDefaults:
+        """What a new task has where the dialog names nothing."""
 
 
 class Shell(Protocol):

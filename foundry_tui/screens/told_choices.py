@@ -7,13 +7,20 @@ from foundry_tui.client.commands import Commands
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.records import Repo
+from foundry_tui.contract.requests import CreateTask
+from foundry_tui.view.new_task import HINTS
+from foundry_tui.view.task_defaults import TaskDefaults
 
 
 class ToldChoices:
-    """Asked for while the dialog is open; `changed` is called whenever something was told."""
+    """Asked for while the dialog is open; `changed` is called whenever something was told.
 
-    def __init__(self, commands: Commands, changed: Callable[[], None]) -> None:
+    What a task is made of that names nothing is by the `defaults` first, and then by what the backend told.
+    """
+
+    def __init__(self, commands: Commands, defaults: TaskDefaults, changed: Callable[[], None]) -> None:
         self._commands = commands
+        self._defaults = defaults
         self._changed = changed
         self._branches: dict[str, tuple[str, ...]] = {}
         self.asked: set[str] = set()
@@ -27,6 +34,21 @@ class ToldChoices:
     @property
     def default_provider(self) -> str | None:
         return next(iter(self.providers), None)
+
+    def defaults_for(self, provider: str) -> TaskDefaults:
+        """What holds where nothing is named, for this provider or, if that is empty, the default one."""
+        return self._defaults.of(provider or self.default_provider)
+
+    def hints_for(self, provider: str) -> dict[str, str]:
+        """What empty fields stand for, then."""
+        meant = self.defaults_for(provider)
+        named = {"agent": meant.agent, "permissions": meant.permissions}
+        by_settings = {field: f"{value}, by your settings" for field, value in named.items() if value is not None}
+        return {"permissions": HINTS["permissions"], **by_settings}
+
+    def filled(self, request: CreateTask) -> CreateTask:
+        """The request with what it leaves to the defaults."""
+        return self._defaults.fill(request, self.default_provider)
 
     def branches_of(self, repo: Repo | None) -> tuple[str, ...]:
         """None while they are not known."""
@@ -45,8 +67,8 @@ class ToldChoices:
     async def ask_for_agents(self) -> None:
         """Which providers there are, and their agents; without an answer any is taken for good."""
         with suppress(RequestError):
-            self.providers = (await self._commands.health()).providers
+            self.providers = self._defaults.providers((await self._commands.health()).providers)
             self._changed()
             told = await self._commands.agents()
-            self.agents, self.default_agents = told.agents, told.defaults
+            self.agents, self.default_agents = told.agents, self._defaults.agents(told.defaults, self.providers)
             self._changed()

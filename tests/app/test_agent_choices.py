@@ -11,6 +11,7 @@ from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
+from foundry_tui.view.task_defaults import TaskDefaults
 from tests.app.harness import Stage, stage
 from tests.app.looking import text_of
 from tests.app.offers import AGENTS, DEFAULTS
@@ -19,12 +20,18 @@ from tests.app.test_new_task import a_store, put
 pytestmark = pytest.mark.anyio
 
 
+NO_DEFAULTS = TaskDefaults()
+
+
 @asynccontextmanager
 async def dialog(
-    *agents: AgentInfo, size: tuple[int, int] = (100, 34), defaults: dict[str, str] = DEFAULTS
+    *agents: AgentInfo,
+    size: tuple[int, int] = (100, 34),
+    defaults: dict[str, str] = DEFAULTS,
+    settings: TaskDefaults = NO_DEFAULTS,
 ) -> AsyncIterator[Stage]:
-    """The dialog of a backend that told of these agents."""
-    options = Options(bell=False, terminal_notifications=False, repo="/src/shop")
+    """The dialog of a backend that told of these agents and defaults, opened with these settings."""
+    options = Options(bell=False, terminal_notifications=False, repo="/src/shop", task_defaults=settings)
     async with stage(a_store(), size=size, options=options, every_frame=False) as on:
         on.commands.providers = {"local": "ready", "demo": "ready"}
         on.commands.agents_told, on.commands.default_agents = agents or AGENTS, defaults
@@ -67,6 +74,30 @@ async def test_another_agent_has_other_choices() -> None:
         assert on.commands.created == [
             CreateTask(repo="/src/shop", prompt="x", agent="opencode", options={"model": "gpt"})
         ]
+
+
+async def test_what_the_settings_name_is_what_an_empty_field_stands_for() -> None:
+    async with dialog(settings=TaskDefaults(agent="opencode", permissions="reads")) as on:
+        assert field(on, "agent").placeholder == "opencode, by your settings"
+        assert field(on, "permissions").placeholder == "reads, by your settings"
+        assert "opencode's models and modes" in text_of(on)
+        put(on, "provider", "demo")
+        await on.pilot.pause()
+        assert field(on, "permissions").placeholder == "ask (or reads, all)", "a simulated task has its own"
+        put(on, "provider", "")
+        await on.press(*"x", "ctrl+s")
+        assert on.commands.created == [CreateTask(repo="/src/shop", prompt="x", agent="opencode", permissions="reads")]
+
+
+async def test_a_provider_of_the_settings_is_the_default_one_and_said_to_be_missing() -> None:
+    async with dialog(settings=TaskDefaults(provider="demo", agent="opencode")) as on:
+        assert field(on, "provider").placeholder == "the default: demo (or local)"
+        await on.press(*"x", "ctrl+s")
+        assert on.commands.created == [CreateTask(repo="/src/shop", prompt="x", provider="demo")]
+    async with dialog(settings=TaskDefaults(provider="cloud")) as on:
+        assert "there is no such provider; there is local, demo" in text_of(on)
+        await on.press(*"x", "ctrl+s")
+        assert on.commands.created == []
 
 
 @pytest.mark.parametrize("mode", ["Bypass permissions", "bypassPermissions", "BYPASS PERMISSIONS"])

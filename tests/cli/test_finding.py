@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backend.process import BackendProcess
 from tests.cli.command_line import Cli, serve
 
 
@@ -63,9 +64,9 @@ def test_one_limit_for_socket_paths(cli: Cli) -> None:
 
 def test_variables_that_a_running_backend_does_not_take_are_said(cli: Cli) -> None:
     assert cli("create", "x", code=0).err == ""
-    changed = {"FOUNDRY_PROVIDER": "local", "FOUNDRY_STAGE_TIMEOUT_MS": "5000"}
+    changed = {"FOUNDRY_MAX_PROVISIONING": "3", "FOUNDRY_STAGE_TIMEOUT_MS": "5000"}
     said = cli("create", "x", environ=changed, code=0).err
-    assert "FOUNDRY_PROVIDER, FOUNDRY_STAGE_TIMEOUT_MS are not taken" in said
+    assert "FOUNDRY_MAX_PROVISIONING, FOUNDRY_STAGE_TIMEOUT_MS are not taken" in said
     assert "foundry backend stop" in said
     assert said.count("\n") == 1
     assert cli("list", environ=changed, code=0).err == ""
@@ -74,9 +75,29 @@ def test_variables_that_a_running_backend_does_not_take_are_said(cli: Cli) -> No
     assert cli("backend", "status", "--json", code=0).json["not_taken"] == []
     assert ["not_taken", ", ".join(changed)] in cli("backend", "status", environ=changed, code=0).rows
     checks = cli("doctor", "--json", environ=changed).json["checks"]
-    assert any(check["name"] == "settings" and "FOUNDRY_PROVIDER" in check["found"] for check in checks)
+    assert any(check["name"] == "settings" and "FOUNDRY_STAGE_TIMEOUT_MS" in check["found"] for check in checks)
     cli("backend", "stop", code=0)
-    assert cli("create", "x", "--provider", "demo", environ=changed, code=0).err == ""
+    assert cli("create", "x", environ=changed, code=0).err == ""
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["our own, which runs already", "another one"])
+def test_what_a_new_task_is_made_of_is_by_the_shell_it_is_asked_for_in(cli: Cli, tmp_path: Path, own: bool) -> None:
+    cli("list", code=0)
+    other = BackendProcess(tmp_path / "other")
+    named = {} if own else {"FOUNDRY_BACKEND": other.environ["FOUNDRY_BACKEND"]}
+    file = cli.folder / "config/foundry/config.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('[local]\npermissions = "reads"\nagent = "amp"\n')
+    with other:
+        other.start()
+        here = {"FOUNDRY_PROVIDER": "local", "FOUNDRY_AGENT": "claude", **named}
+        refused = cli("create", "x", environ=here, code=1)
+        assert "The agent claude is not installed" in refused.err
+        assert "FOUNDRY_AGENT names it; another one: --agent" in refused.err
+        assert f"{file}:3 names it" in cli("create", "x", environ={**here, "FOUNDRY_AGENT": ""}, code=1).err
+        made = cli("create", "x", "--provider", "demo", "--json", environ=here, code=0)
+        assert (made.json["provider"], made.json["agent"], made.err) == ("demo", "demo", "")
+        assert "no provider 'none'" in cli("create", "x", environ={**here, "FOUNDRY_PROVIDER": "none"}, code=1).err
 
 
 def test_an_agent_of_the_config_that_the_running_backend_does_not_know_is_said(cli: Cli) -> None:

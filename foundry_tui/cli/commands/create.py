@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.prompts import check_text, prompt_text
 from foundry_tui.cli.questions import record_of
 from foundry_tui.cli.repositories import repository_of
-from foundry_tui.client.errors import RequestError, StrangeAnswerError, UnreachableError
+from foundry_tui.cli.task_defaults import task_defaults, where_from
+from foundry_tui.client.errors import ProblemError, RequestError, StrangeAnswerError, UnreachableError
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.questions import PolicyWord
 from foundry_tui.contract.records import TaskDetail
@@ -148,10 +150,11 @@ def create(
     )
     for option in ("title", "branch", "base_branch", "agent", "provider", "host", "repo"):
         check_text(ctx, option, getattr(request, option))
+    request = task_defaults(context.settings).fill(request)
     assert request.task_id is not None
     until = None if timeout is None else time.monotonic() + timeout
     context.tell_untaken()
-    task = send(context, request, timeout)
+    task = _send(context, request, timeout, named={"agent": agent, "provider": provider, "permissions": permissions})
     if not trust:
         tell_of_skipped(context, task)
     waits = follow or goal is not None
@@ -222,6 +225,19 @@ def _latest(context: Context, task_id: str) -> TaskDetail | None:
         return context.client.call("GET", task_path(task_id), TaskDetail)
     except RequestError:
         return None
+
+
+def _send(context: Context, request: CreateTask, timeout: float | None, named: Mapping[str, str | None]) -> TaskDetail:
+    """The same as `send`; of a default that is refused it is said where it was named."""
+    try:
+        return send(context, request, timeout)
+    except ProblemError as error:
+        wrong = next((each for each in error.problem.errors if named.get(each.field, "") is None), None)
+        where = "" if wrong is None else where_from(context.loaded, wrong.field)
+        if wrong is None or not where:
+            raise
+        hint = f"{where} names it; another one: --{wrong.field}"
+        raise CommandError(wrong.message, hint=hint) from None
 
 
 def send(context: Context, request: CreateTask, timeout: float | None) -> TaskDetail:

@@ -21,6 +21,7 @@ from foundry_tui.cli.kept_file import kept_for
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.startup.lazy_client import LazyClient, import_client
 from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
+from foundry_tui.cli.task_defaults import task_defaults
 from foundry_tui.client.connection import Target
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS
@@ -112,6 +113,7 @@ def options(settings: config.Settings, repo: str | None) -> Options:
         terminal_notifications=app.terminal_notifications,
         repo=repo,
         agents=tuple(settings.agents) if settings.backend.address is None else (),
+        task_defaults=task_defaults(settings),
     )
 
 

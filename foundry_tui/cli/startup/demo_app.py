@@ -15,6 +15,7 @@ from foundry_tui.demo.cast import COLUMNS, ROWS
 from foundry_tui.demo.story import CUT_AT, CUT_FOR, FAST_FROM
 from foundry_tui.demo.world import DemoError, World
 from foundry_tui.settings.config import Settings
+from foundry_tui.view.task_defaults import TaskDefaults
 
 if TYPE_CHECKING:
     from foundry_tui.demo.player import Player
@@ -95,7 +96,9 @@ def run_demo(world: World, settings: Settings, *, tour: bool = False, cast: Path
             await line.cut(cut_for)
             await _tell_that_it_healed(app, client.store, player)
 
-    chosen = replace(options(settings, str(world.repository("shop"))), lasting=False, keep_theme=None)
+    here = options(settings, str(world.repository("shop")))
+    # nothing on this machine is touched, whatever the settings name for real work
+    chosen = replace(here, lasting=False, keep_theme=None, task_defaults=TaskDefaults())
     if len(world.story.openings) > FAST_FROM:
         # news of hundreds of tasks at once would hide the list
         chosen = replace(chosen, notifications=False)
