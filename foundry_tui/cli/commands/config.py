@@ -190,6 +190,9 @@ def template() -> str:
         '# files.env = { TOKEN = "..." }',
         '# issues.url = "https://mcp.example.org"',
         '# issues.headers = { Authorization = "Bearer ..." }',
+        "# claude gives all of this to its own program as an argument, which ps shows to all on this machine: let a",
+        '# command read its secrets from a file, or write "${NAME}", which claude, though not codex, takes from the',
+        "# environment that the backend was started with. The same holds for a repository's .foundry/mcp.json.",
     ]
     lines += ["", *RULES.splitlines()]
     lines += ["", "[keys]", "# Keys of the app's actions, by the action's id; several with commas between.", ""]
