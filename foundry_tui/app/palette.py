@@ -24,6 +24,7 @@ from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.task_words import STATUS_WORDS, Group, group_of, needs_person
 from foundry_tui.screens.base import ClosedOnce
 from foundry_tui.view.cells import plain
+from foundry_tui.view.file_search import letters
 from foundry_tui.view.groups import Grouping, Sorting, SortKey, sort_key
 from foundry_tui.view.keys import key_label
 from foundry_tui.view.labels import title_of
@@ -106,25 +107,27 @@ class PaletteProvider(Provider):
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for name, told, run in self._actions():
-            score = max(matcher.match(name), matcher.match(told) * 0.8)
+            score = _found(matcher, name)[0]
+            if _begin_words(query, told):
+                score = max(score, _found(matcher, told)[0] * 0.8)
             if score > 0:
                 yield Hit(score, _highlighted(matcher, name), run, text=name, help=told)
         standing = {task.task_id: task for task in self._standing(query)}
         for task in standing.values():
             label = _label(task)
             yield Hit(FIRST, Content(label), partial(self.foundry.open_task, task.task_id), label, self._told(task))
-        for task in self._found(query):
+        for task in self._filtered(query):
             if task.task_id in standing:
                 continue
             label = _label(task)
-            score = matcher.match(label)
+            score = _found(matcher, label)[0]
             # A task found by its branch, its prompt or its id stands behind those found by their title.
             shown = _highlighted(matcher, label) if score > 0 else Content(label)
             run_it = partial(self.foundry.open_task, task.task_id)
             yield Hit(max(score, 0.3), shown, run_it, text=label, help=self._told(task))
         for name, choose in self._themes():
             if _begin_words(query, name):
-                yield Hit(matcher.match(name), _highlighted(matcher, name), choose, text=name)
+                yield Hit(_found(matcher, name)[0], _highlighted(matcher, name), choose, text=name)
 
     def _actions(self) -> list[tuple[str, str, Callable[[], object]]]:
         """Name, help and what to run, for each action of the screen below; one that cannot be done says why."""
@@ -158,7 +161,7 @@ class PaletteProvider(Provider):
         """The tasks that one can go to: none from a dialog, which would stay open below the task."""
         return () if isinstance(self.screen, ModalScreen) else self.foundry.store.tasks.values()
 
-    def _found(self, query: str) -> Iterator[TaskSummary]:
+    def _filtered(self, query: str) -> Iterator[TaskSummary]:
         """Tasks that the filter of the list would show, `TASKS_FOUND` at most."""
         return islice(self._matching(parse(query)), TASKS_FOUND)
 
@@ -200,17 +203,30 @@ def _label(task: TaskSummary) -> str:
 def _begin_words(query: str, name: str) -> bool:
     """Whether each word of the query begins a word of the name.
 
-    Themes are found so: letters anywhere in their names would find one for nearly all that is typed, and a chosen one
-    stays chosen.
+    Themes are found so, and actions by what is told of them: letters anywhere would find one for nearly all that is
+    typed, and a chosen theme stays chosen.
     """
     words = re.findall(r"\w+", name.lower())
     return all(any(word.startswith(begun) for word in words) for begun in re.findall(r"\w+", query.lower()))
 
 
+def _found(matcher: Matcher, text: str) -> tuple[float, Sequence[int]]:
+    """How well the text has what is looked for, and where; (0, ()) if it does not.
+
+    Textual's own search tries every choice of letters: in what an agent says of a command it takes hours over a word.
+    """
+    places = letters(text, matcher.query)
+    if not places:
+        return 0.0, ()
+    whole = places[-1] - places[0] < len(places)
+    factor = (2.0 if len(places) == len(text) else 1.5) if whole else 1.0
+    return matcher.fuzzy_search.score(text.lower(), places) * factor, places
+
+
 def _highlighted(matcher: Matcher, text: str) -> Content:
     """The text with its letters that were found standing out; none of it is markup, as Textual would have it."""
     content = Content(text)
-    _, found = matcher.fuzzy_search.match(matcher.query, text)
+    _, found = _found(matcher, text)
     for place in found:
         if not text[place].isspace():
             content = content.stylize(matcher.match_style, place, place + 1)

@@ -5,9 +5,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.widgets import OptionList
 
 from foundry_tui.client.store import Store
 from foundry_tui.contract.attachments import FileAttachment
+from foundry_tui.contract.records import SessionCommand
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.choices import ChoiceList
@@ -212,6 +215,18 @@ async def test_commands_are_in_the_palette_and_begin_a_prompt() -> None:
         await on.press("enter")
         await on.quiet()
         assert written(on) == "/review the tests" and isinstance(on.app.focused, Composer) and not offered(on)
+
+
+async def test_the_palette_searches_what_agents_say_of_their_commands_however_long_it_is() -> None:
+    commands = (*scenes.COMMANDS, SessionCommand(name="scan", description="h i s t o r y " * 60))
+    store = scenes.store_with(scenes.a_task(), replace(scenes.a_session(), commands=commands))
+    async with writing(store) as on:
+        await type_(on, "escape", "ctrl+p", *"history")
+        await on.pilot.pause(0.3)
+        options = on.app.screen.query_one(OptionList)
+        found = [str(options.get_option_at_index(place).prompt) for place in range(options.option_count)]
+        assert found[0].startswith("History")
+        assert not any(each.startswith("/scan") for each in found), "none of its words begins so"
 
 
 async def test_the_prompt_of_a_new_task_names_files_of_its_repository() -> None:
