@@ -181,7 +181,9 @@ class NewTaskScreen(FoundryDialog[None]):
     def on_resize(self, event: events.Resize) -> None:
         frame = FRAME[breakpoint_of(BREAKPOINTS, event.size.height)] + self._no_agent.rows
         self.query_one("#fields").styles.max_height = max(3, event.size.height - frame)
-        self.set_class(event.size.width < SLIM, "-slim")
+        slim = event.size.width < SLIM
+        self.set_class(slim, "-slim")
+        self.query_one(ChoiceFields).stack(slim)
 
     # What was written.
 

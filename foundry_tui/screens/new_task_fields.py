@@ -43,8 +43,14 @@ class ChoiceFields(Vertical):
             with Container(classes="pair"):
                 for name in pair:
                     yield from field(name, self._values[name])
-            for name in pair:
-                yield remark_line(name)
+                for name in pair:
+                    yield remark_line(name)
+
+    def stack(self, slim: bool) -> None:
+        """Have what is said of a field below it also where there is no room for two in a row."""
+        for pair in self.query(".pair"):
+            first, second = pair.query(".field")
+            pair.move_child(pair.query(".remark").first(), after=first if slim else second)
 
     def show(self, hints: Mapping[str, str], remarks: Mapping[str, Remark]) -> None:
         """Say what empty fields stand for, folded ones too; a mode to be wary of stands out."""

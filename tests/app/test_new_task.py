@@ -220,6 +220,17 @@ async def test_what_the_backend_knows_of_agents_is_said_while_typing() -> None:
         assert shown.index("opencode") < shown.index("codex"), "what is ready comes first"
 
 
+@pytest.mark.parametrize(("width", "below"), [(80, "agent"), (120, "model")])
+async def test_what_is_said_of_a_field_stands_below_it(width: int, below: str) -> None:
+    async with dialog(size=(width, 40)) as on:
+        on.commands.agents_told = (AgentInfo(name="codex", provider="local", state=AgentState.READY, how=""),)
+        put(on, "agent", "nonsense")
+        await on.pilot.pause()
+        field, remark = (the_dialog(on).query_one(name).region for name in (f"#{below}", "#agent-remark"))
+        assert remark.height and remark.y == field.bottom
+        assert (the_dialog(on).query_one("#agent").region.y == field.y) is (width == 120 or below == "agent")
+
+
 async def test_an_agent_of_the_config_is_no_unknown_one() -> None:
     async with dialog(agents=("my-own",)) as on:
         await on.press("ctrl+o")
