@@ -6,6 +6,7 @@ is allowed before its end was in view: the key that would allow it scrolls on in
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -209,7 +210,9 @@ class PermissionRequest(Drawn, can_focus=True):
         key = (permission, width, self.app.theme)
         if key != self._content_key:
             drawer = Drawer(max(10, width - 4), palette_of(self, self._ascii), unfolded=True)
-            title = wrapped(Text(heading_of(permission), style_of(self, "permission--title")), max(10, width - 24))
+            heading = Text(heading_of(permission), style_of(self, "permission--title"))
+            beside = self._who_asks(heading.cell_len, width)
+            title = wrapped(heading, max(10, width - (24 if beside else 4)))
             self._content = [*(segments_of(line) for line in title), *drawer.question_lines(permission)]
             self._content_key = key
             self._lines_seen = 0
@@ -260,7 +263,7 @@ class PermissionRequest(Drawn, can_focus=True):
         if row == 0:
             self._places = []
         if options[0][1] is None:
-            return strip_of(self._one_row(y), width, base) if not row else Strip.blank(width, base)
+            return strip_of(self._one_row(y, width), width, base) if not row else Strip.blank(width, base)
         chosen = next(number for number, (_, place) in enumerate(options) if place == self._chosen)
         first = max(0, min(chosen - shown // 2, len(options) - shown))
         if not first <= first + row < len(options):
@@ -276,13 +279,18 @@ class PermissionRequest(Drawn, can_focus=True):
         row = Strip([mark, *lines[line]]).apply_style(self.base).adjust_cell_length(width, self.base)
         if line:
             return row
-        who = f"in {self._session} " if self._session else "the agent asks "
-        if self._more:
-            who = f"{who}{self._glyphs.separator} {self._more} more "
+        who = self._who_asks(cell_len(heading_of(self._permission)) if self._permission else 0, width)
         title = Text.assemble((f" {self._glyphs.asks} ", style_of(self, "permission--title")))
         for text, style, _ in lines[0]:
             title.append(text, style)
         return strip_of(spread(title, Text(who, style_of(self, "permission--dim")), width), width, self.base)
+
+    def _who_asks(self, heading: int, width: int) -> str:
+        """What stands beside a heading of so many cells; that an agent asks is said only where that costs no line."""
+        if not self._session and not self._more and heading > width - 24:
+            return ""
+        who = f"in {self._session} " if self._session else "the agent asks "
+        return f"{who}{self._glyphs.separator} {self._more} more " if self._more else who
 
     def _foot(self, lines: int, shown: int, hidden_options: int, width: int) -> Text:
         """Which part of the question is seen, and how to see the rest."""
@@ -304,7 +312,7 @@ class PermissionRequest(Drawn, can_focus=True):
             told.append(Text(f"{self._first}, then the digit", dim))
         return Text.assemble("   ", joined(told, f" {self._glyphs.separator} ", dim))
 
-    def _one_row(self, y: int) -> Text:
+    def _one_row(self, y: int, width: int) -> Text:
         text = Text("   ")
         for place, option in enumerate(self._answers):
             start = text.cell_len
@@ -312,5 +320,7 @@ class PermissionRequest(Drawn, can_focus=True):
             self._places.append((y, start, text.cell_len, place))
             text.append("  ")
         if self._first:
-            text.append(f"{self._first}, then the digit", style_of(self, "permission--dim"))
+            hint = f"{self._first}, then the digit"
+            fits = text.cell_len + cell_len(hint) <= width
+            text.append(hint if fits else f"{self._first} first", style_of(self, "permission--dim"))
         return text

@@ -130,14 +130,21 @@ async def test_a_form_takes_no_digit() -> None:
         ]
 
 
-async def test_the_preview_says_which_key_comes_before_the_digits_of_a_page() -> None:
+@pytest.mark.parametrize(
+    ("width", "title", "first"),
+    [
+        (140, "Let Foundry in?", "enter, then the digit"),
+        (120, "Let Foundry into the issue tracker?", "enter first"),
+    ],
+)
+async def test_the_preview_says_which_key_comes_before_the_digits_of_a_page(width: int, title: str, first: str) -> None:
     page = ask(1, kind=QuestionKind.URL, options=())
-    async with stage(asking(page, ask(2)), size=(140, 34)) as s:
+    async with stage(asking(page, ask(2)), size=(width, 34)) as s:
         asked = Permission(
             permission_id="q1",
             task_id=task_id(1),
             session_id="session-1",
-            title="Let Foundry in?",
+            title=title,
             kind=QuestionKind.URL,
             url="https://example.com/",
             options=(),
@@ -148,10 +155,12 @@ async def test_the_preview_says_which_key_comes_before_the_digits_of_a_page() ->
             s.store, make_detail(1, TaskStatus.RUNNING, needs_input=1, asks=(page,), permissions=(asked,), revision=9)
         )
         await s.flush()
-        assert "1 Done    2 Decline   enter, then the digit" in text_of(s)
+        told = text_of(s)
+        assert f"? {title}" in told and f"1 Done    2 Decline   {first}" in told
+        assert ("the agent asks" in told) is (width == 140)
         await s.press("j")
         await s.flush()
-        assert "then the digit" not in text_of(s)
+        assert first not in text_of(s)
 
 
 async def test_the_footer_has_each_digit_though_its_answer_has_a_long_name() -> None:
