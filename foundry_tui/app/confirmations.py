@@ -26,9 +26,24 @@ TRUE_SECONDS = 10.0
 """How long what would be lost is taken to be just that: an agent works on while a question waits."""
 
 
+NAMED = 100
+"""How many tasks a question names by their titles."""
+
+
 def quantity(tasks: Sequence[TaskSummary]) -> str:
     """`“Title”`, or `3 tasks`."""
     return f"“{title_of(tasks[0])}”" if len(tasks) == 1 else f"{len(tasks)} tasks"
+
+
+def named(tasks: Sequence[TaskSummary]) -> list[str]:
+    """Several tasks by their titles, each with how many files of it are not committed; of very many the first."""
+    if len(tasks) < 2:
+        return []
+    told = []
+    for task in tasks[:NAMED]:
+        open_files = task.work.uncommitted if task.work is not None and is_living(task) else 0
+        told.append(f"{title_of(task)}: {open_files} uncommitted" if open_files else title_of(task))
+    return [*told, f"and {len(tasks) - NAMED:,} more"] if len(tasks) > NAMED else told
 
 
 class RefusedRelease(Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from foundry_tui.actions.availability import failed_in_turn, has_ended, has_failed, is_living
 from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
-from foundry_tui.app.confirmations import Confirmations, quantity
+from foundry_tui.app.confirmations import Confirmations, named, quantity
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.questions import POLICY_WORDS
 from foundry_tui.contract.records import TaskSummary
@@ -37,9 +37,9 @@ class TaskActions:
             else:
                 self._host.commands.retry(task.task_id)
         if len(tasks) > 1:
-            self._host.app.notify(f"Retrying {quantity(tasks)}.", timeout=4)
+            self._host.reply(f"Retrying {quantity(tasks)}.")
         elif tasks and tasks[0].task_id not in creations:
-            self._host.app.notify(retry_words(tasks[0]), title=f"Retry {quantity(tasks)}", timeout=4)
+            self._host.reply(retry_words(tasks[0]), f"Retry {quantity(tasks)}")
         self._host.unmark(targets)
         self._host.go_on_from(tasks)
 
@@ -50,7 +50,7 @@ class TaskActions:
             self._host.commands.retry(task.task_id, resend=True)
         if tasks:
             prompts = "The prompt whose turn failed is" if len(tasks) == 1 else "The prompts whose turns failed are"
-            self._host.app.notify(f"{prompts} sent again.", title=f"Send again in {quantity(tasks)}", timeout=4)
+            self._host.reply(f"{prompts} sent again.", f"Send again in {quantity(tasks)}")
         self._host.unmark(targets)
         self._host.go_on_from(tasks)
 
@@ -85,7 +85,7 @@ class TaskActions:
             self._confirmations.ask_to_kill(tasks[0], lambda: self._host.unmark(targets))
         elif tasks:
             self._refresh_changes(tasks)
-            losses = ["Their sandboxes are destroyed; what was said stays readable."]
+            losses = ["Their sandboxes are destroyed; what was said stays readable.", *named(tasks)]
             self._confirmations.ask(f"Kill {quantity(tasks)}?", losses, "Kill", kill)
 
     def _refresh_changes(self, tasks: Sequence[TaskSummary]) -> None:
@@ -110,7 +110,8 @@ class TaskActions:
 
         if tasks:
             what = "Its history, log and transcript" if len(tasks) == 1 else "Their histories, logs and transcripts"
-            self._confirmations.ask(f"Remove {quantity(tasks)} for good?", [f"{what} will be gone."], "Remove", prune)
+            losses = [f"{what} will be gone.", *named(tasks)]
+            self._confirmations.ask(f"Remove {quantity(tasks)} for good?", losses, "Remove", prune)
 
     def action_trust_setup(self) -> None:
         task = self._host.context().task

@@ -21,6 +21,7 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import CreateTask, Diff
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.work import Work
 from foundry_tui.screens import list_preview
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.groups import Heading
@@ -509,6 +510,24 @@ async def test_kill_asks_first_and_no_is_no() -> None:
         await s.press("x", "n")
         await s.press("x", "escape")
         assert calls(s) == []
+
+
+async def test_a_question_about_several_tasks_names_them_and_what_is_not_committed() -> None:
+    work = Work(base="main", ahead=0, behind=0, files=2, added=1, removed=0, uncommitted=2, at=NOW)
+    tasks = (make_task(1, title="Move CI", work=work), make_task(2, title="Pin the runners"))
+    async with stage(make_store(tasks)) as s:
+        await s.press("v", "v", "x")
+        told = text_of(s)
+        assert "Kill 2 tasks?" in told
+        assert "• Move CI: 2 uncommitted" in told and "• Pin the runners" in told
+        assert "• Pin the runners:" not in told
+
+
+async def test_retrying_one_task_after_the_other_is_said_in_one_place() -> None:
+    async with stage(make_store(make_task(number, TaskStatus.ERROR) for number in (1, 2, 3))) as s:
+        await s.press("r", "j", "r", "j", "r")
+        assert len([call for call in calls(s) if call[0] == "retry"]) == 3
+        assert len(s.app._notifications) == 1
 
 
 async def test_before_a_removal_the_backend_is_made_to_look_at_what_would_be_lost() -> None:
