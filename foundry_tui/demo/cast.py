@@ -1,6 +1,9 @@
 """A recording of the demo in asciinema's format, version 2: which keys are pressed when, and what is written down.
 
 Only what changed from one picture to the next is written, so that a minute takes a few hundred kilobytes.
+
+The story and the keys are the same each time. The bytes are not: app and backend are two processes, and how far a word
+has come when a picture is taken is up to the machine. On one that is busy a key may be seen seconds late.
 """
 
 import json
