@@ -1,11 +1,14 @@
-"""The code has no cycle: none among modules, none among the modules and packages that stand side by side."""
+"""The code has no cycle: none among modules, none among what stands side by side; and no module is too long to read."""
 
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import grimp
 import pytest
 
 PACKAGES = ("backend_stub", "foundry_tui")
+ROOT = Path(__file__).parent.parent
+MOST_LINES = 500
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,16 @@ def test_nothing_that_stands_side_by_side_imports_each_other_in_a_circle(graph: 
     packages = {module.rpartition(".")[0] for module in graph.modules} - {""}
     cycles = {package: cycle_of(_siblings(package, imports)) for package in packages}
     assert {package: cycle for package, cycle in cycles.items() if cycle} == {}
+
+
+def test_no_module_is_longer_than_one_can_be() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines())
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert len(lengths) > 100
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
 
 
 def _siblings(package: str, imports: dict[str, set[str]]) -> dict[str, set[str]]:
