@@ -6,9 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from foundry_tui.cli import problems
-from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.problems import CommandError, NoTaskError, asking_about
 from foundry_tui.client.connection import Target
-from foundry_tui.client.errors import ProblemError
 from foundry_tui.settings import config
 
 if TYPE_CHECKING:
@@ -124,35 +123,23 @@ class Context:
         """A call on a task that answers with it; raises `NoTaskError` where the backend knows none."""
         from foundry_tui.contract.records import TaskDetail
 
-        try:
+        with asking_about(given):
             return self.client.call(method, path, TaskDetail, body=body)
-        except ProblemError as error:
-            if error.problem.status == 404:
-                raise NoTaskError(given) from None
-            raise
 
     def read(self, path: str, type_: type[T], given: str | None = None) -> tuple[bytes, T]:
         """The JSON of a GET as the backend wrote it, and its record; a 404 means that there is no task `given`."""
-        try:
+        with asking_about(given):
             return self.client.read("GET", path, type_)
-        except ProblemError as error:
-            if error.problem.status == 404 and given is not None:
-                raise NoTaskError(given) from None
-            raise
 
     def patch(self, task_id: str, given: str, since: str) -> bytes:
         """The task's patch as git makes it; a 404 means that there is no task `given`."""
         from foundry_tui.contract.checkpoints import PATCH_TYPE
 
-        try:
-            # It is made while we wait, and a large worktree takes its time.
-            query = {"format": "patch", "since": since}
+        # It is made while we wait, and a large worktree takes its time.
+        query = {"format": "patch", "since": since}
+        with asking_about(given):
             path = task_path(task_id, "/diff")
             return self.client.send("GET", path, query=query, timeout=PATCH_SECONDS, media=PATCH_TYPE)[1]
-        except ProblemError as error:
-            if error.problem.status == 404:
-                raise NoTaskError(given) from None
-            raise
 
 
 def match(given: str, tasks: "tuple[TaskSummary, ...]") -> "TaskSummary":

@@ -2,7 +2,7 @@
 
 from foundry_tui.cli.context import PATCH_SECONDS, Context, task_path
 from foundry_tui.cli.output import printable
-from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract.requests import Diff
 
@@ -16,10 +16,9 @@ def changes_since(context: Context, task_id: str, given: str, since: str) -> tup
 def _read(context: Context, task_id: str, given: str, since: str, newer: str = "") -> tuple[bytes, Diff]:
     query = {"since": since, "newer": newer}
     try:
-        return context.client.read("GET", task_path(task_id, "/diff"), Diff, query=query, timeout=PATCH_SECONDS)
+        with asking_about(given):
+            return context.client.read("GET", task_path(task_id, "/diff"), Diff, query=query, timeout=PATCH_SECONDS)
     except ProblemError as error:
-        if error.problem.status == 404:
-            raise NoTaskError(given) from None
         if error.problem.status == 422:
             why = "; ".join(each.message for each in error.problem.errors or ())
             raise CommandError(

@@ -1,6 +1,9 @@
 """How a command fails: exit codes, and the error that carries one with words that say what to do next."""
 
-from foundry_tui.client.errors import FoundryError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from foundry_tui.client.errors import FoundryError, ProblemError
 
 DONE = 0
 FAILED = 1
@@ -38,3 +41,14 @@ class NoTaskError(CommandError):
 
     def __init__(self, given: str) -> None:
         super().__init__(f"no task {given!r}", exit_code=NO_TASK, hint="see which there are: foundry list")
+
+
+@contextmanager
+def asking_about(given: str | None) -> Iterator[None]:
+    """Requests about the task that goes by `given`, or about all: where there is no such task, `NoTaskError`."""
+    try:
+        yield
+    except ProblemError as error:
+        if error.problem.status == 404 and given is not None:
+            raise NoTaskError(given) from None
+        raise

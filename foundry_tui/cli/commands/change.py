@@ -9,7 +9,7 @@ from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import AnswerOption, Setting, json_option, pass_context, task_argument
-from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.cli.questions import answer_to, open_questions
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
@@ -256,10 +256,9 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
     if not yes and may_ask() and context.on_task(task, "GET", task_path(task_id)).status in ENDED:
         _ask(f"Remove the task {task} for good, with its history, log and transcript?")
     try:
-        context.client.order("DELETE", task_path(task_id))
+        with asking_about(task):
+            context.client.order("DELETE", task_path(task_id))
     except ProblemError as error:
-        if error.problem.status == 404:
-            raise NoTaskError(task) from None
         if error.problem.status == 409:
             raise CommandError(
                 error.problem.detail,
@@ -276,12 +275,8 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
 
 
 def _command(context: Context, given: str, task_id: str, path: str, body: object) -> None:
-    try:
+    with asking_about(given):
         context.client.order("POST", task_path(task_id, path), body=body)
-    except ProblemError as error:
-        if error.problem.status == 404:
-            raise NoTaskError(given) from None
-        raise
 
 
 def _say_task(context: Context, given: str, task_id: str, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from foundry_tui.cli.follow.stream import Event, Feed, Lost
 from foundry_tui.cli.follow.words import going_on, iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_argument
-from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.problems import CommandError, NoTaskError, asking_about
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
@@ -58,12 +58,8 @@ def _history(client: BlockingClient, task_id: str | None, given: str | None) -> 
     path = "/v1/history" if task_id is None else task_path(task_id, "/history")
     after = 0
     while True:
-        try:
+        with asking_about(given):
             page = client.call("GET", path, HistoryPage, query={"after": after, "limit": PAGE}).events
-        except ProblemError as error:
-            if error.problem.status == 404 and given is not None:
-                raise NoTaskError(given) from None
-            raise
         yield from page
         if not page:
             return

@@ -9,9 +9,8 @@ from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.follow.operation import await_operation, words_of
 from foundry_tui.cli.output import printable, say, say_json, tell
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument, timeout_option
-from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.cli.prompts import check_text
-from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.operations import Apply, Commit, HandOver, Land, PullRequest, Push, StartOperation, Update
 from foundry_tui.contract.records import Operation, OperationKind, OperationState
@@ -229,12 +228,8 @@ def operate(context: Context, given: str, request: StartOperation, timeout: floa
     """Have it done, wait for its end, and print what came of it; raises `CommandError` unless it was done."""
     task_id = context.task_id(given)
     body = _with_id(request)
-    try:
+    with asking_about(given):
         begun = context.client.call("POST", task_path(task_id, "/operations"), Operation, body=body)
-    except ProblemError as error:
-        if error.problem.status == 404:
-            raise NoTaskError(given) from None
-        raise
     ended = await_operation(context.client, begun, given=given, timeout=timeout)
     if as_json:
         say_json(ended)

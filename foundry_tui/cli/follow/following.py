@@ -12,10 +12,9 @@ from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.waiting import WaitCondition
 from foundry_tui.cli.follow.words import event_words, going_on, iso_time, standing
 from foundry_tui.cli.output import for_terminal, printable, say, say_json, say_row, tell, write
-from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.cli.questions import open_questions, record_of, told
 from foundry_tui.client.blocking import BlockingClient
-from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, TaskDetail
@@ -160,7 +159,7 @@ def follow(
     condition = WaitCondition(goal, since=since, through_questions=through_questions)
     watcher = _Watcher(condition, show, since, through_questions=through_questions)
     until = None if timeout is None else clock() + timeout
-    with Feed(client, [Topic(TopicKind.TASK, task_id)], reached=reached) as feed:
+    with asking_about(named or task_id), Feed(client, [Topic(TopicKind.TASK, task_id)], reached=reached) as feed:
         try:
             while True:
                 ends = [end for end in (until, watcher.closes_at) if end is not None]
@@ -187,10 +186,6 @@ def follow(
                 exit_code=problems.INTERRUPTED,
                 hint=f"follow it again: foundry watch {task_id}",
             ) from None
-        except ProblemError as error:
-            if error.problem.status == 404:
-                raise NoTaskError(named or task_id) from None
-            raise
         finally:
             show.end()
 

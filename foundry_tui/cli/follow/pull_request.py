@@ -9,9 +9,8 @@ from foundry_tui.cli.follow.words import iso_time
 from foundry_tui.cli.output import is_terminal as person_reads
 from foundry_tui.cli.output import printable, say, say_row, tell
 from foundry_tui.cli.parameters import PullRequestGoal
-from foundry_tui.cli.problems import CommandError, NoTaskError
+from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.client.blocking import BlockingClient
-from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.pull_request import IN_PROGRESS, ChecksState, PullRequest, PullRequestState
@@ -28,7 +27,7 @@ def await_pull_request(
     """
     until = None if timeout is None else time.monotonic() + timeout
     shown: PullRequest | None = None
-    with Feed(client, [Topic(TopicKind.TASK, task_id)]) as feed:
+    with asking_about(named), Feed(client, [Topic(TopicKind.TASK, task_id)]) as feed:
         try:
             while True:
                 left = None if until is None else until - time.monotonic()
@@ -57,10 +56,6 @@ def await_pull_request(
                 exit_code=problems.INTERRUPTED,
                 hint=f"follow it again: foundry watch {named} --for {goal}",
             ) from None
-        except ProblemError as error:
-            if error.problem.status == 404:
-                raise NoTaskError(named) from None
-            raise
 
 
 def _task_of(event: Event, named: str) -> TaskDetail | None:
