@@ -9,7 +9,7 @@ from foundry_tui.contract.filter import Term
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
-from foundry_tui.contract.task_words import needs_person
+from foundry_tui.contract.task_words import Group, group_of
 from foundry_tui.view.ages import age
 from foundry_tui.view.answers import first_ask, said_in_title
 from foundry_tui.view.cells import fit, plain
@@ -81,21 +81,24 @@ def columns_for(width: int, needs: Needs | None = None, *, marks: bool = False, 
     return Columns(width, marks, title, repo, max(0, rest - title), agent, host, age_width, branch)
 
 
+_GROUP_ROLES = {
+    Group.FAILED: Role.FAILED,
+    Group.NEEDS_INPUT: Role.ASKS,
+    Group.READY: Role.READY,
+    Group.DONE: Role.DONE,
+}
+
+
 def state_role(task: TaskSummary, creation: str | None = None) -> Role:
-    """The colour of the glyph, and of the words where a task says no more than its state."""
-    if creation == "refused" or task.status is TaskStatus.ERROR:
-        return Role.FAILED
-    if creation in ("pending", UNSENT, LEAVING):
+    """The colour of the glyph, and of the words where a task says no more than its state: that of its group, but for
+    what is on its way to the backend or from there to work.
+    """
+    group = group_of(task, refused=creation == "refused")
+    if creation in ("pending", UNSENT, LEAVING) and group is not Group.FAILED:
         return Role.PENDING
-    if needs_person(task):
-        return Role.ASKS
-    if task.status is TaskStatus.RUNNING:
-        return Role.WORKING
-    if task.status is TaskStatus.IDLE:
-        return Role.READY
-    if task.status in ENDED or task.status in RELEASING:
-        return Role.DONE
-    return Role.PROVISIONING
+    if group is Group.WORKING and task.status is not TaskStatus.RUNNING:
+        return Role.PROVISIONING
+    return _GROUP_ROLES.get(group, Role.WORKING)
 
 
 class Moving(Struct, frozen=True):

@@ -3,34 +3,27 @@
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.records import OptionChoice, OptionType, SessionOption
 
-MODEL = SessionOption(
-    option_id="model",
-    name="Model",
-    category="model",
-    type=OptionType.SELECT,
-    value="sonnet-4",
-    choices=(OptionChoice(value="sonnet-4", name="Sonnet"), OptionChoice(value="opus-4", name="Opus")),
+
+def _first_of(option_id: str, name: str, category: str, choices: dict[str, str]) -> SessionOption:
+    """An option that is one of these values, each with its name, and now the first."""
+    return SessionOption(
+        option_id=option_id,
+        name=name,
+        category=category,
+        type=OptionType.SELECT,
+        value=next(iter(choices)),
+        choices=tuple(OptionChoice(value=value, name=called) for value, called in choices.items()),
+    )
+
+
+MODEL = _first_of("model", "Model", "model", {"sonnet-4": "Sonnet", "opus-4": "Opus"})
+MODE = _first_of(
+    "permission-mode",
+    "Mode",
+    "mode",
+    {"default": "Always ask", "plan": "Plan", "bypassPermissions": "Bypass permissions"},
 )
-MODE = SessionOption(
-    option_id="permission-mode",
-    name="Mode",
-    category="mode",
-    type=OptionType.SELECT,
-    value="default",
-    choices=(
-        OptionChoice(value="default", name="Always ask"),
-        OptionChoice(value="plan", name="Plan"),
-        OptionChoice(value="bypassPermissions", name="Bypass permissions"),
-    ),
-)
-EFFORT = SessionOption(
-    option_id="effort",
-    name="Effort",
-    category="thought_level",
-    type=OptionType.SELECT,
-    value="low",
-    choices=(OptionChoice(value="low", name="Low"), OptionChoice(value="xhigh", name="Extra high")),
-)
+EFFORT = _first_of("effort", "Effort", "thought_level", {"low": "Low", "xhigh": "Extra high"})
 AGENTS = (
     AgentInfo(name="claude", provider="local", state=AgentState.READY, how="", options=(MODEL, MODE, EFFORT)),
     AgentInfo(name="opencode", provider="local", state=AgentState.READY, how=""),

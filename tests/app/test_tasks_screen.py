@@ -1,7 +1,9 @@
 """The home screen, key by key, on a real store that is fed by hand."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
-from anyio import fail_after
 from textual.widgets import Input
 
 from foundry_tui.app import confirmations
@@ -436,35 +438,37 @@ async def test_the_preview_holds_the_tasks_topic_only_while_it_shows_it() -> Non
         assert s.commands.held == []
 
 
-async def test_the_preview_counts_changes_again_once_the_agent_has_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+SANDBOX = Sandbox(sandbox_id=task_id(1), cwd="/sandboxes/1", created_at=NOW)
+
+
+@asynccontextmanager
+async def counted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """The changes of a task that works are counted in the preview, and there are none."""
     monkeypatch.setattr(list_preview, "CHANGES_AFTER", 0.001)
-    sandbox = Sandbox(sandbox_id=task_id(1), cwd="/sandboxes/1", created_at=NOW)
     async with stage(make_store([make_task(1, S.RUNNING)])) as s:
         s.commands.diffs[task_id(1)] = Diff(files=(), computed_at=1)
-        put_detail(s.store, make_detail(1, S.RUNNING, sandbox=sandbox))
+        put_detail(s.store, make_detail(1, S.RUNNING, sandbox=SANDBOX))
         await s.flush()
         await s.flush()
         assert "nothing changed" in text_of(s, Preview)
+        yield s
+
+
+async def test_the_preview_counts_changes_again_once_the_agent_has_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with counted(monkeypatch) as s:
         assert isinstance(s.app.screen, TasksScreen)
         s.app.screen.preview.hold_highlighted()
         file = FileDiff(path="a.py", status="M", added=3, removed=1, patch="")
         s.commands.diffs[task_id(1)] = Diff(files=(file,), computed_at=2)
         put(s.store, make_task(1, S.IDLE))
-        put_detail(s.store, make_detail(1, S.IDLE, sandbox=sandbox))
+        put_detail(s.store, make_detail(1, S.IDLE, sandbox=SANDBOX))
         await s.flush()
         await s.flush()
         assert "+3 -1 in 1 file" in text_of(s, Preview)
 
 
 async def test_the_preview_counts_changes_again_once_the_list_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(list_preview, "CHANGES_AFTER", 0.001)
-    sandbox = Sandbox(sandbox_id=task_id(1), cwd="/sandboxes/1", created_at=NOW)
-    async with stage(make_store([make_task(1, S.RUNNING)])) as s:
-        s.commands.diffs[task_id(1)] = Diff(files=(), computed_at=1)
-        put_detail(s.store, make_detail(1, S.RUNNING, sandbox=sandbox))
-        await s.flush()
-        await s.flush()
-        assert "nothing changed" in text_of(s, Preview)
+    async with counted(monkeypatch) as s:
         await s.press("enter")
         file = FileDiff(path="a.py", status="M", added=3, removed=1, patch="")
         s.commands.diffs[task_id(1)] = Diff(files=(file,), computed_at=2)
@@ -584,9 +588,7 @@ async def test_what_several_tasks_would_lose_is_asked_in_one_question(monkeypatc
             problem = Problem(status=409, title="Conflict", detail="work would be lost", would_lose=losses)
             s.commands.fail(CommandProblem(action="archive", message="no", task_id=task_id(number), problem=problem))
         await s.press("escape")
-        with fail_after(5):
-            while not isinstance(s.app.screen, ConfirmScreen):
-                await s.pilot.pause()
+        await s.opens(ConfirmScreen)
         told = text_of(s)
         assert "Archive 2 tasks?" in told
         assert all(f"{s.store.tasks[task_id(number)].title}: {number}.py" in told for number in (1, 2))

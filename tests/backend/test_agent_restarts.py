@@ -22,6 +22,20 @@ FAST = SessionOption(option_id="fast", name="Fast", type=OptionType.BOOLEAN, val
 SLOW = SessionOption(option_id="slow", name="Slow", type=OptionType.BOOLEAN, value=False)
 
 
+class Hold:
+    """Tells that something has come here, and holds it up until it may go on, or has it fail then."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.reached, self.goes_on = anyio.Event(), anyio.Event()
+        self._failure = failure
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await self.goes_on.wait()
+        if self._failure is not None:
+            raise self._failure
+
+
 class Held(DemoAgents):
     """A demo agent with options that a test may hold up. `did` tells what was asked of it, in order."""
 
@@ -99,17 +113,11 @@ async def test_an_agent_is_begun_anew_also_while_it_is_being_found(place: InProc
     provider, agents = held(place)
     async with place.backend(provider, settings()) as backend:
         task_id, _ = await ready(place, backend)
-        finding, goes_on = anyio.Event(), anyio.Event()
-
-        async def find() -> None:
-            finding.set()
-            await goes_on.wait()
-
-        agents.attaching = find
+        agents.attaching = finding = Hold()
         await backend.commands.restart_agent(task_id)
-        await finding.wait()
+        await finding.reached.wait()
         await backend.commands.restart_agent(task_id)
-        goes_on.set()
+        finding.goes_on.set()
         with anyio.fail_after(3):
             await until(backend, task_id, agents_ready(3))
         assert agents.did == ["restart", "restart"]
@@ -120,19 +128,12 @@ async def test_an_option_that_is_being_set_as_the_agent_is_begun_anew_is_set_aga
     async with place.backend(provider, settings()) as backend:
         task_id, session_id = await ready(place, backend)
         await backend.commands._sessions.options.changed(task_id, session_id, [OptionsChanged((FAST,))])
-        setting, died = anyio.Event(), anyio.Event()
-
-        async def set_it() -> None:
-            setting.set()
-            await died.wait()
-            raise AgentError("the connection broke")
-
-        agents.setting = set_it
+        agents.setting = setting = Hold(AgentError("the connection broke"))
         await backend.commands.set_option(session_id, "fast", SetOption(value=True))
-        await setting.wait()
+        await setting.reached.wait()
         await backend.commands.restart_agent(task_id)
         agents.setting = None
-        died.set()
+        setting.goes_on.set()
         with anyio.fail_after(3):
             await until(backend, task_id, agents_ready(2))
             await all_sent(place, backend, task_id)
@@ -147,20 +148,14 @@ async def test_what_was_set_outlives_an_agent_that_tells_its_options_only_later(
         task_id, session_id = await ready(place, backend)
         changed = backend.commands._sessions.options.changed
         await changed(task_id, session_id, [OptionsChanged((FAST,))])
-        setting, goes_on = anyio.Event(), anyio.Event()
-
-        async def set_it() -> None:
-            setting.set()
-            await goes_on.wait()
-
-        agents.setting = set_it
+        agents.setting = setting = Hold()
         await backend.commands.set_option(session_id, "fast", SetOption(value=True))
-        await setting.wait()
+        await setting.reached.wait()
         for told in ((), (FAST,)):
             await changed(task_id, session_id, [OptionsChanged(told)])
             (option,) = await options(backend, task_id, session_id)
             assert option.value is True
-        goes_on.set()
+        setting.goes_on.set()
 
 
 async def test_an_option_that_the_agent_takes_back_before_it_is_set_is_waited_for_no_more(place: InProcess) -> None:
@@ -169,18 +164,12 @@ async def test_an_option_that_the_agent_takes_back_before_it_is_set_is_waited_fo
         task_id, session_id = await ready(place, backend)
         changed = backend.commands._sessions.options.changed
         await changed(task_id, session_id, [OptionsChanged((FAST, SLOW))])
-        setting, goes_on = anyio.Event(), anyio.Event()
-
-        async def set_it() -> None:
-            setting.set()
-            await goes_on.wait()
-
-        agents.setting = set_it
+        agents.setting = setting = Hold()
         await backend.commands.set_option(session_id, "fast", SetOption(value=True))
-        await setting.wait()
+        await setting.reached.wait()
         await backend.commands.set_option(session_id, "slow", SetOption(value=True))
         await changed(task_id, session_id, [OptionsChanged((FAST,))])
-        goes_on.set()
+        setting.goes_on.set()
         await all_sent(place, backend, task_id)
 
 

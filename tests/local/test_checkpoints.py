@@ -196,19 +196,25 @@ class Cutting:
         return False
 
 
-async def prepared(provider: LocalProvider, call: Call) -> None:
-    """What is read behind a new sandbox is read, and calls no git any more."""
-    await provider.checkpoints.open(call)
-    await anyio.wait_all_tasks_blocked()
+@asynccontextmanager
+async def prepared(world: LocalWorld) -> AsyncIterator[tuple[LocalProvider, TaskDetail, Path, Call]]:
+    """A sandbox behind which all is read that is, so that nothing but what a test does calls git any more."""
+    async with sandbox(world) as (provider, task, folder):
+        call = world.call(task)
+        await provider.checkpoints.open(call)
+        await anyio.wait_all_tasks_blocked()
+        yield provider, task, folder, call
+
+
+@pytest.fixture
+def cutting(monkeypatch: pytest.MonkeyPatch) -> Cutting:
+    return Cutting(monkeypatch)
 
 
 async def test_an_undo_cut_before_any_call_of_git_is_completed_or_taken_back(
-    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+    git_world: LocalWorld, cutting: Cutting
 ) -> None:
-    cutting = Cutting(monkeypatch)
-    async with sandbox(git_world) as (provider, task, folder):
-        call = git_world.call(task)
-        await prepared(provider, call)
+    async with prepared(git_world) as (provider, task, folder, call):
         for number in range(40):
             (folder / "a.txt").write_text("one\n")
             (folder / "mine.txt").write_text("by hand\n")
@@ -242,13 +248,9 @@ async def test_an_undo_cut_before_any_call_of_git_is_completed_or_taken_back(
         assert number > 15
 
 
-async def test_checkpoints_cut_before_any_call_of_git_are_made_once(
-    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cutting = Cutting(monkeypatch)
-    async with sandbox(git_world) as (provider, task, folder):
-        call, keeper = git_world.call(task), provider.checkpoints
-        await prepared(provider, call)
+async def test_checkpoints_cut_before_any_call_of_git_are_made_once(git_world: LocalWorld, cutting: Cutting) -> None:
+    async with prepared(git_world) as (provider, task, folder, call):
+        keeper = provider.checkpoints
         for number in range(20):
             was_cut = await cutting.cuts(number, keeper.begin(call, f"p{number}"))
             keeper.leave(task.task_id)
@@ -267,12 +269,10 @@ async def test_checkpoints_cut_before_any_call_of_git_are_made_once(
 
 @pytest.mark.slow
 async def test_a_comparison_cut_before_any_call_of_git_leaves_nothing_wrong(
-    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+    git_world: LocalWorld, cutting: Cutting
 ) -> None:
-    cutting = Cutting(monkeypatch)
-    async with sandbox(git_world) as (provider, task, folder):
-        call, keeper = git_world.call(task), provider.checkpoints
-        await prepared(provider, call)
+    async with prepared(git_world) as (provider, task, folder, call):
+        keeper = provider.checkpoints
         await provider.changes.settled()
         await keeper.begin(call, "p1")
         (folder / "a.txt").write_text("staged\n")

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -47,13 +48,24 @@ def rewrite(path: Path, text: str) -> None:
     os.utime(path, ns=(held.st_atime_ns, held.st_mtime_ns))
 
 
-async def test_a_patch_is_made_once_for_the_same_changes(
-    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _kept_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was changed a moment ago is taken to change no more."""
     monkeypatch.setattr("backend_stub.providers.local.comparison.TOO_LATE", 0)
-    async with git_world.provider() as provider:
-        task, folder = await sandbox(git_world, provider)
+
+
+@asynccontextmanager
+async def changed(world: LocalWorld) -> AsyncIterator[tuple[LocalProvider, TaskDetail, Path]]:
+    """A sandbox in which `a.txt` differs from its base."""
+    async with world.provider() as provider:
+        task, folder = await sandbox(world, provider)
         change(folder, "a.txt", "ours\n")
+        yield provider, task, folder
+
+
+@pytest.mark.usefixtures("_kept_at_once")
+async def test_a_patch_is_made_once_for_the_same_changes(git_world: LocalWorld) -> None:
+    async with changed(git_world) as (provider, task, folder):
         change(folder, "new.txt", "one\n")
         kept = kept_of(git_world, task, "sandboxes")
         first, made = await patch_of(git_world, provider, task), kept()
@@ -70,20 +82,14 @@ async def test_a_patch_is_made_once_for_the_same_changes(
 
 
 async def test_what_was_changed_a_moment_ago_is_not_kept(git_world: LocalWorld) -> None:
-    async with git_world.provider() as provider:
-        task, folder = await sandbox(git_world, provider)
-        change(folder, "a.txt", "ours\n")
+    async with changed(git_world) as (provider, task, _):
         assert b"+ours" in await patch_of(git_world, provider, task)
         assert kept_of(git_world, task, "sandboxes")() is None
 
 
-async def test_a_diff_is_the_one_held_until_something_changes(
-    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("backend_stub.providers.local.comparison.TOO_LATE", 0)
-    async with git_world.provider() as provider:
-        task, folder = await sandbox(git_world, provider)
-        change(folder, "a.txt", "ours\n")
+@pytest.mark.usefixtures("_kept_at_once")
+async def test_a_diff_is_the_one_held_until_something_changes(git_world: LocalWorld) -> None:
+    async with changed(git_world) as (_, task, folder):
         record = Records(git_world.data).load(task.task_id)
         assert record is not None
         first = await diff_of(record)
