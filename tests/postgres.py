@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -124,6 +123,9 @@ class PostgresServer:
     @contextmanager
     def pooler(self, mode: str) -> Iterator[str]:
         """PgBouncer before the server, in this `pool_mode`; the folder of its socket."""
+        # Not above, since the keeper runs this file by itself.
+        from tests.waiting import until_seen
+
         folder = Path(tempfile.mkdtemp(prefix="foundry-pool-", dir="/tmp"))
         folder.chmod(0o777)
         settings = {
@@ -142,7 +144,7 @@ class PostgresServer:
             ["pgbouncer", *as_user, str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
             try:
-                _await_listener(folder / f".s.PGSQL.{POOLER_PORT}")
+                until_seen(lambda: _listens(folder / f".s.PGSQL.{POOLER_PORT}"))
                 yield str(folder)
             finally:
                 process.kill()
@@ -197,15 +199,10 @@ def _send(pid: int, number: int) -> None:
                 os.kill(int(path.parent.name), number)
 
 
-def _await_listener(path: Path) -> None:
-    """Wait until somebody takes connections at this socket."""
-    until = time.monotonic() + 10
-    while True:
-        with socket.socket(socket.AF_UNIX) as attempt:
-            if attempt.connect_ex(str(path)) == 0:
-                return
-        assert time.monotonic() < until
-        time.sleep(0.01)
+def _listens(path: Path) -> bool:
+    """Whether somebody takes connections at this socket."""
+    with socket.socket(socket.AF_UNIX) as attempt:
+        return attempt.connect_ex(str(path)) == 0
 
 
 class _Keeper:

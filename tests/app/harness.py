@@ -1,8 +1,10 @@
 """An app on a real store that is fed by hand, with commands that are only written down and a clock that stands."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import pytest
 from msgspec.structs import replace
@@ -33,6 +35,9 @@ from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
 
+Dialog: TypeAlias = type[Screen[Any]]
+PATIENCE = 20.0
+"""Seconds after which what opens by itself counts as never opening."""
 Call = tuple[object, ...]
 """A command that was asked for: its name, then its arguments in order."""
 
@@ -324,6 +329,24 @@ class Stage:
             await self.pilot.pause()
         rest(self.app)
         await self.pilot.pause()
+
+    async def found(self) -> None:
+        """Wait until the palette has found all that what was typed means, as until the end of all that is at work."""
+        await self.app.workers.wait_for_complete()
+        await self.pilot.pause()
+
+    async def opens(self, dialog: Dialog) -> None:
+        """Wait until this dialog has opened by itself."""
+        opened = asyncio.Event()
+        self.app.screen_change_signal.subscribe(self.app, lambda screen: opened.set(), immediate=True)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not isinstance(self.app.screen, dialog):
+                    await opened.wait()
+                    opened.clear()
+        finally:
+            self.app.screen_change_signal.unsubscribe(self.app)
+        await self.quiet()
 
 
 def rest(app: FoundryApp) -> None:

@@ -230,7 +230,7 @@ async def test_the_palette_starts_it_too_and_says_when_that_is_not_needed() -> N
         await pilot.press("ctrl+p")
         app.screen.query_one(Input).cursor_blink = False
         await pilot.press(*"start backend")
-        await pilot.pause(0.3)
+        await on.found()
         assert "Start backend  B" in text_of(on)
         assert "Not now: it has not gone away." in text_of(on)
     assert backend.starts == 0

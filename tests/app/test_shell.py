@@ -239,14 +239,9 @@ async def test_the_palette_offers_actions_and_jumps_to_any_task() -> None:
     async with stage(make_store(make_task(number, title=f"Mend gate {number}") for number in range(50))) as s:
         await s.press("ctrl+p")
         assert isinstance(s.app.screen, CommandPalette)
-        await s.app.workers.wait_for_complete()
         await s.press(*"gate 37")
-        await s.app.workers.wait_for_complete()
-        await s.pilot.pause(0.3)
+        await s.found()
         await s.press("enter")
-        await s.pilot.pause()
-        if isinstance(s.app.screen, CommandPalette):
-            await s.press("enter")
         assert isinstance(s.app.screen, TaskScreen)
         assert s.app.screen.shows_task(task_id(37))
 
@@ -259,8 +254,7 @@ async def test_the_palette_finds_the_task_that_waits_from_anywhere(said: str) ->
         s.app.open_task(task_id(1))
         await s.pilot.pause()
         await s.press("ctrl+p", *said)
-        await s.app.workers.wait_for_complete()
-        await s.pilot.pause(0.3)
+        await s.found()
         assert "asks you" in str(s.app.screen.query_one(OptionList).get_option_at_index(0).prompt)
         await s.press("enter")
         await s.pilot.pause()
@@ -270,8 +264,7 @@ async def test_the_palette_finds_the_task_that_waits_from_anywhere(said: str) ->
 async def test_the_palette_runs_actions_on_the_screen_below() -> None:
     async with stage(make_store([make_task(1)])) as s:
         await s.press("colon", *"group by")
-        await s.app.workers.wait_for_complete()
-        await s.pilot.pause(0.3)
+        await s.found()
         options = s.app.screen.query_one(OptionList)
         assert options.option_count >= 1
         await s.press("enter")
@@ -282,11 +275,10 @@ async def test_the_palette_runs_actions_on_the_screen_below() -> None:
 async def test_the_palette_over_a_dialog_offers_what_can_be_done_there_and_leads_to_no_task() -> None:
     async with stage(make_store([make_task(1, title="Mend gate")])) as s:
         await s.press("n", "ctrl+p", *"options")
-        await s.app.workers.wait_for_complete()
-        await s.pilot.pause(0.3)
+        await s.found()
         assert "Options" in str(s.app.screen.query_one(OptionList).get_option_at_index(0).prompt)
         await s.press("ctrl+u", *"mend gate")
-        await s.app.workers.wait_for_complete()
+        await s.found()
         assert "Mend gate" not in str([option.prompt for option in s.app.screen.query_one(OptionList).options])
 
 

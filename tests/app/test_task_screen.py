@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from anyio import fail_after
 from msgspec.structs import replace
 from textual.strip import Strip
 from textual.widgets import Input
@@ -883,9 +882,7 @@ async def test_a_question_that_comes_by_itself_waits_until_nothing_is_written(mo
         assert "Work would be lost" in str(next(iter(on.app._notifications)).message)
         await on.press("escape")
         for _ in range(2):
-            with fail_after(5):
-                while not is_on(on, ConfirmScreen):
-                    await on.pilot.pause()
+            await on.opens(ConfirmScreen)
             await on.press("n")
         assert is_on(on, TaskScreen)
         assert not [call for call in on.commands.calls if call[0] == "kill"]

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 import pytest
-from anyio import fail_after
 from textual.widgets import Static
 
 from foundry_tui.app import confirmations
@@ -54,9 +53,16 @@ async def create(on: Stage) -> None:
 
 async def settled(on: Stage) -> None:
     """Wait until it is asked, or clear that nothing is."""
-    while not asks(on) and (on.app.confirmations.waiting or any(worker.group == "trust" for worker in on.app.workers)):
-        await on.pilot.pause(0.01)
+    await looked(on)
+    if on.app.confirmations.waiting:
+        await on.opens(TrustScreen)
     await on.quiet()
+
+
+async def looked(on: Stage) -> None:
+    """Wait until the repository's set-up has been looked at."""
+    if looking := [worker for worker in on.app.workers if worker.group == "trust"]:
+        await on.app.workers.wait_for_complete(looking)
 
 
 def asks(on: Stage) -> bool:
@@ -137,9 +143,8 @@ async def test_it_waits_for_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
         await on.press("ctrl+s")
         await on.press("n")
         await on.burst("yes and more")
-        with fail_after(5):
-            while not on.app.confirmations.waiting:
-                await on.pilot.pause(0.01)
+        await looked(on)
+        assert on.app.confirmations.waiting
         monkeypatch.setattr(confirmations, "monotonic", lambda: monotonic() + 60)
         on.app.confirmations._ask_next()
         await on.quiet()

@@ -139,9 +139,7 @@ async def test_the_palette_moves_where_its_list_has_no_room(size: tuple[int, int
 async def test_a_click_on_a_notification_that_is_just_gone_is_no_click() -> None:
     async with stage(make_store([make_task(1)]), notifications=True) as s:
         s.app.notify("Here for a moment", timeout=60)
-        while not s.app.screen.query(Toast):
-            await s.pilot.pause(0.01)
-        await s.pilot.pause()
+        await s.quiet()
         toast = s.app.screen.query_one(Toast)
         x, y = toast.content_region.offset
         rack = toast.parent
@@ -162,8 +160,8 @@ async def test_a_title_that_looks_like_markup_is_found_in_the_palette_as_it_stan
     async with stage(make_store(tasks)) as s:
         await s.press("ctrl+p", *typed)
         found = s.app.screen.query_one(CommandList)
-        while s.app.is_running and not any(BRACKETS in str(option.prompt) for option in found._options):
-            await s.pilot.pause(0.01)
+        await s.found()
+        assert any(BRACKETS in str(option.prompt) for option in found._options)
 
 
 @pytest.mark.parametrize("key", ["a", "x"])

@@ -3,16 +3,13 @@
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.backend.process import BackendProcess, json_of
 from tests.world import Json
-
-PATIENCE = 40.0
 
 
 class Cluster:
@@ -51,14 +48,6 @@ class Cluster:
     def states(self, asked: int = 0) -> dict[str, str]:
         """What a host says of all, by name."""
         return {host["name"]: host["state"] for host in self.hosts[asked].get("/v1/hosts")["hosts"]}
-
-    def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> float:
-        """Wait for what no stream tells of; the seconds that it took."""
-        began = time.monotonic()
-        while not condition():
-            assert time.monotonic() - began < seconds, "it did not come"
-            time.sleep(0.05)
-        return time.monotonic() - began
 
     def on(self, number: int, prompt: str, **fields: object) -> Json:
         """A new task on this host, asked for there."""

@@ -15,6 +15,7 @@ from httpx_sse import ServerSentEvent, connect_sse
 
 from foundry_tui.contract.ids import uuid7
 from tests import forks
+from tests.waiting import until_seen
 from tests.world import Json, World
 
 BACKEND = (sys.executable, "-m", "backend_stub")
@@ -167,15 +168,13 @@ class BackendProcess(World):
 
     def logged(self, request_id: str) -> Json:
         """The line of the backend's own log about a request; it is written behind the answer, so it is waited for."""
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            # the last line may be written only in part
-            for line in self.errors.read_text().split("\n")[:-1]:
-                found: Json = json.loads(line)
-                if found.get("request_id") == request_id:
-                    return found
-            time.sleep(0.01)
-        raise AssertionError(f"nothing was logged about request {request_id}")
+
+        def line() -> Json | None:
+            # the last one may be written only in part
+            lines = map(json.loads, self.errors.read_text().split("\n")[:-1])
+            return next((line for line in lines if line.get("request_id") == request_id), None)
+
+        return until_seen(line)
 
     def kinds(self, task_id: str) -> list[str]:
         """The kinds of the task's history, in order."""

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import anyio
 import pytest
@@ -265,8 +266,7 @@ async def test_attempts_to_open_a_further_session_are_counted_over_restarts(plac
                 failed = await session_of(backend, session_id, lambda each: each.status is SessionStatus.ERROR)
                 assert failed.error is not None
                 assert failed.error.message == "no room"
-            while not await _is_noted(backend, task_id, life + 1, attempts):
-                await anyio.lowlevel.checkpoint()
+            await place.until(partial(_is_noted, backend, task_id, life + 1, attempts))
         assert made == life + 1
         place.clock.step += patient.backoff(attempts, 1.0)
     async with place.backend(odd(place), patient) as backend:

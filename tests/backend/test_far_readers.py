@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from backend_stub.domain.hosts import Answered, Asked, Hosts
@@ -23,6 +22,11 @@ class TwoHosts:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Asked]] = []
         self.hold = anyio.Event()
+        self.asked_of_far_thrice = anyio.Event()
+
+    def count(self, task_id: str) -> int:
+        """How often a host was asked about the task."""
+        return [asked.target for _, asked in self.asked].count(f"/v1/tasks/{task_id}")
 
     async def host_of(self, key: str) -> str | None:
         return "b" if key == "near" else "a"
@@ -35,6 +39,8 @@ class TwoHosts:
 
     async def ask(self, host: str, asked: Asked) -> Answered | None:
         self.asked.append((host, asked))
+        if self.count("far") == 3:
+            self.asked_of_far_thrice.set()
         if asked.target.endswith("slow"):
             await self.hold.wait()
         return None
@@ -65,10 +71,9 @@ async def test_a_host_that_takes_long_keeps_nobody_from_being_told_and_is_not_to
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(FarReaders(cast("Hosts", hosts), hub, tasks).run)
         with anyio.fail_after(10):
-            while [asked.target for _, asked in hosts.asked].count("/v1/tasks/far") < 3:
-                await anyio.lowlevel.checkpoint()
+            await hosts.asked_of_far_thrice.wait()
         tasks.cancel_scope.cancel()
-    assert [asked.target for _, asked in hosts.asked].count("/v1/tasks/slow") == 1
+    assert hosts.count("slow") == 1
 
 
 @pytest.mark.anyio

@@ -14,6 +14,7 @@ import pytest
 from foundry_tui.contract.ids import uuid7
 from tests.backend.cluster import Cluster, without_history
 from tests.postgres import why_none
+from tests.waiting import until_seen
 from tests.world import Json
 
 pytestmark = [
@@ -111,23 +112,23 @@ class Faults:
         self.say_more(victim)
         self.hopper.hop(cluster, (victim + 1) % 3)
         if kind != "hiccup":
-            cluster.until(lambda: cluster.states((victim + 1) % 3)[name] == "lost")
+            until_seen(lambda: cluster.states((victim + 1) % 3)[name] == "lost")
         if kind == "kill":
             cluster.hosts[victim].start()
         else:
             cluster.thaw(victim)
-        cluster.until(lambda: set(cluster.states((victim + 2) % 3).values()) == {"up"})
+        until_seen(lambda: set(cluster.states((victim + 2) % 3).values()) == {"up"})
         self.hopper.hop(cluster, victim)
         self.done[kind] += 1
 
     def finish(self) -> None:
         """All that was asked for is done, once, and every host tells the same of it."""
         cluster = self.cluster
-        cluster.until(lambda: {task["status"] for task in cluster.tasks(0)} == {"idle"}, 90)
-        cluster.until(lambda: self.said() == self.prompts.keys(), 30)
-        cluster.until(lambda: {task["status"] for task in cluster.tasks(0)} == {"idle"}, 30)
+        until_seen(lambda: {task["status"] for task in cluster.tasks(0)} == {"idle"}, 90)
+        until_seen(lambda: self.said() == self.prompts.keys(), 30)
+        until_seen(lambda: {task["status"] for task in cluster.tasks(0)} == {"idle"}, 30)
         # What became of a branch is found out behind the end of a turn, and may be told between two questions.
-        cluster.until(self.is_told_alike, 30)
+        until_seen(self.is_told_alike, 30)
         assert self.hopper.tasks.keys() == set(self.ids)
         assert cluster.twice() == []
         for task_id in self.ids:

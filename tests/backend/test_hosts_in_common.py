@@ -17,6 +17,7 @@ from backend_stub.domain.errors import HostLostError, OutcomeUnknownError, Stora
 from backend_stub.domain.hosts import Answered, Asked, HostIdentity, HostReport, HostTable
 from foundry_tui.contract.hosts import Host, HostState
 from tests.postgres import why_none
+from tests.waiting import seen_at_last
 
 if TYPE_CHECKING:
     from backend_stub.storage.postgres.shared import Shared
@@ -184,9 +185,11 @@ async def test_what_is_asked_is_answered_also_when_whoever_began_with_it_is_gone
         me = ManyHosts(ME, table, report, ["demo"])
         me.answer_with(answer)
         found: list[Answered | None] = []
+        told = anyio.Event()
 
         async def ask() -> None:
             found.append(await asker.ask("b", Asked("POST", "/v1/tasks/t/retry", b"{}")))
+            told.set()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ask)
@@ -198,8 +201,7 @@ async def test_what_is_asked_is_answered_also_when_whoever_began_with_it_is_gone
             async with anyio.create_task_group() as running:
                 running.start_soon(me.run)
                 with anyio.fail_after(10):
-                    while not found:
-                        await anyio.lowlevel.checkpoint()
+                    await told.wait()
                 running.cancel_scope.cancel()
         assert found == [Answered(200, {}, b"{}")]
 
@@ -298,9 +300,7 @@ async def test_no_line_of_the_demos_world_is_passed_over_that_is_committed_later
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(append)
                 assert (await shared.journal.append("u", b"of another task")).news == [b"of another task"]
-                with anyio.fail_after(10):
-                    while not seen and not _somebody_waits(postgres_url):
-                        await anyio.lowlevel.checkpoint()
+                await seen_at_last(lambda: seen or _somebody_waits(postgres_url))
                 other.commit()
         seen += await shared.journal.news("t")
         assert seen == [b"first", b"second"]

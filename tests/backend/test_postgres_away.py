@@ -19,6 +19,7 @@ from foundry_tui.contract.ids import uuid7
 from tests.backend.cluster import Cluster
 from tests.backend.wire import Wire
 from tests.postgres import OWNER, PostgresServer, name_of, why_none
+from tests.waiting import until_seen
 from tests.world import Json
 
 pytestmark = [
@@ -69,8 +70,8 @@ def watched(cluster: Cluster) -> Iterator[None]:
     """The streams of both hosts stay open all the while, and tell every revision of every task once, in one order."""
     first, second = watchers = [Watcher(cluster, number) for number in (0, 1)]
     yield
-    cluster.until(lambda: {task["status"] for task in cluster.tasks(0)} == {"idle"}, 60)
-    cluster.until(lambda: all(watcher.knows(cluster.tasks(0)) for watcher in watchers))
+    until_seen(lambda: {task["status"] for task in cluster.tasks(0)} == {"idle"}, 60)
+    until_seen(lambda: all(watcher.knows(cluster.tasks(0)) for watcher in watchers))
     assert not first.ended and not second.ended
     assert first.told == second.told
     assert [seq for seq, *_ in first.told] == sorted(seq for seq, *_ in first.told)
@@ -119,11 +120,11 @@ class Work:
     def goes_on(self) -> None:
         """All is done that was asked for, once."""
         for number in (0, 1):
-            self.cluster.until(partial(self._is_well, number))
+            until_seen(partial(self._is_well, number))
             for _ in range(2):
                 assert {ask().status_code for ask in self._asking(number)} <= {200, 201, 202}
-        self.cluster.until(lambda: self._said() == {"p0", "p1"})
-        self.cluster.until(lambda: {task["status"] for task in self.cluster.tasks(0)} == {"idle"})
+        until_seen(lambda: self._said() == {"p0", "p1"})
+        until_seen(lambda: {task["status"] for task in self.cluster.tasks(0)} == {"idle"})
         assert {task["task_id"] for task in self.cluster.tasks(1)} == {
             *self.later,
             *(task["task_id"] for task in self.begun),
@@ -175,7 +176,7 @@ def test_hosts_go_on_with_the_standby_that_takes_the_servers_place(
         own_postgres.execute("SELECT pg_reload_conf()")
         url = f"postgresql://{OWNER}@/postgres?host={own_postgres.folder},{standby.folder}"
         with Cluster(tmp_path, url) as two:
-            two.until(lambda: own_postgres.execute("SELECT sync_state FROM pg_stat_replication") == [("sync",)])
+            until_seen(lambda: own_postgres.execute("SELECT sync_state FROM pg_stat_replication") == [("sync",)])
             with watched(two.start()):
                 work, before = Work(two), leases(own_postgres)
                 own_postgres.stop("immediate")
@@ -196,7 +197,7 @@ def test_connections_of_two_hosts_that_are_cut_one_by_one_are_not_noticed(
             postgres.execute(f"SELECT pg_terminate_backend({pid}, 1000)")
             two.hosts[number % 2].create("cut", host=two.name(number // 2 % 2))
             assert two.tasks(0)
-        two.until(lambda: {task["status"] for task in two.tasks(0)} == {"idle"})
+        until_seen(lambda: {task["status"] for task in two.tasks(0)} == {"idle"})
         assert two.twice() == []
         assert leases(postgres, database) == before
         assert work.begun
@@ -226,10 +227,10 @@ def test_a_host_that_is_cut_off_says_so_and_finds_what_others_have_decided(
         with watched(two.start()):
             work = Work(two)
             wire.passing.clear()
-            two.until(lambda: two.states(0) == {"a": "up", "b": "lost"})
+            until_seen(lambda: two.states(0) == {"a": "up", "b": "lost"})
             work.is_refused(1)
             taken = two.hosts[0].wait_task(work.begun[1]["task_id"], "idle")
             assert taken["host"] == "a"
             wire.passing.set()
-            two.until(lambda: two.states(1) == {"a": "up", "b": "up"})
+            until_seen(lambda: two.states(1) == {"a": "up", "b": "up"})
             work.goes_on()

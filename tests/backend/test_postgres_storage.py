@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import EventName, TopicKind
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import HistoryKind, Repo, TaskDetail
-from tests.backend.engines import PATIENCE, Database, Postgres, kept, lives
+from tests.backend.engines import Database, Postgres, kept, lives
 from tests.backend.rows import (
     REPO,
     first_change,
@@ -43,6 +44,7 @@ from tests.backend.rows import (
 )
 from tests.backend.wire import Wire
 from tests.postgres import OWNER, POOLER_PORT, PostgresServer, name_of
+from tests.waiting import seen_at_last
 
 pytestmark = pytest.mark.anyio
 
@@ -77,14 +79,8 @@ class Backends:
 
     async def waiting(self) -> int:
         """The process of PostgreSQL that waits for whoever commits, once there is one."""
-        with anyio.fail_after(PATIENCE):
-            while True:
-                rows = self.server.execute(
-                    f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'"
-                )
-                if rows:
-                    return int(rows[0][0])
-                await anyio.sleep(0.01)
+        asked = f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'"
+        return int((await seen_at_last(partial(self.server.execute, asked)))[0][0])
 
 
 @pytest.fixture

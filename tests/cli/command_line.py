@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.world import Json, World
@@ -34,12 +32,14 @@ class Cli(World):
         super().close()
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for what nothing tells of, such as a line in a file; fails when it does not come."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.01)
+def until_told(cli: Cli, part: str, *words: str) -> None:
+    """Wait until a command that follows prints a line with this in it; the command is ended then."""
+    with cli.popen(*words) as follower:
+        assert follower.stdout is not None
+        try:
+            assert any(part in line for line in follower.stdout), "it ended first"
+        finally:
+            follower.kill()
 
 
 def serve(cli: Cli, *words: str) -> tuple[subprocess.Popen[str], Json]:

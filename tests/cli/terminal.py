@@ -19,8 +19,9 @@ from tests.world import FOUNDRY
 class Terminal:
     """A program in a terminal of its own, 120 by 40; what it drew is read as text without its control codes."""
 
-    def __init__(self, master: int, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, master: int, name: str, process: "subprocess.Popen[bytes]") -> None:
         self.master = master
+        self._name = name
         self.process = process
         self.drawn = ""
         self.written = b""
@@ -53,6 +54,14 @@ class Terminal:
         self.written += data
         self.drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", data.decode("utf-8", "replace"))
         return True
+
+    def is_full(self) -> bool:
+        """Whether it takes nothing more before it is read again."""
+        slave = os.open(self._name, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            return not select.select([], [slave], [], 0)[1]
+        finally:
+            os.close(slave)
 
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)
@@ -93,6 +102,7 @@ def _terminal(
     cli: Cli, words: Sequence[str], environ: Mapping[str, str], begin: Callable[[], object] | None
 ) -> Iterator[Terminal]:
     master, slave = pty.openpty()
+    name = os.ttyname(slave)
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     process = subprocess.Popen(
         [FOUNDRY, *words],
@@ -105,7 +115,7 @@ def _terminal(
         preexec_fn=begin,
     )
     os.close(slave)
-    shown = Terminal(master, process)
+    shown = Terminal(master, name, process)
     try:
         yield shown
     finally:

@@ -12,8 +12,9 @@ import pytest
 
 from backend_stub.log import LOG_BYTES
 from foundry_tui.process.backend import wait_for_exit
-from tests.cli.command_line import Cli, serve, until
+from tests.cli.command_line import Cli, serve
 from tests.cli.terminal import terminal
+from tests.waiting import until_seen
 from tests.world import FOUNDRY
 
 
@@ -244,7 +245,7 @@ def test_the_log_is_rotated_while_the_backend_runs_and_three_are_kept(cli: Cli) 
             log.write(bytes([mark]) * LOG_BYTES + b"\n")
         cli("list", code=0)
         # the line about a request, which has the log rotated, is written behind the answer
-        until(lambda: cli.log.stat().st_size < LOG_BYTES)
+        until_seen(lambda: cli.log.stat().st_size < LOG_BYTES)
     kept = sorted(path for path in cli.log.parent.iterdir() if path.name.startswith("backend.log"))
     assert [path.name for path in kept] == ["backend.log", "backend.log.1", "backend.log.2", "backend.log.3"]
     assert cli.log.stat().st_size < LOG_BYTES

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import stat
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from foundry_tui.process.backend import wait_for_exit
 from tests.cli.command_line import Cli
 from tests.cli.terminal import Terminal, own_terminal, terminal
+from tests.waiting import until_seen
 
 pytestmark = pytest.mark.slow
 
@@ -195,7 +195,7 @@ def test_a_terminal_that_takes_nothing_more_does_not_keep_the_app(cli: Cli) -> N
         # each change of the dialog is drawn, and nobody reads that
         for _ in range(200):
             shown.type(b"\x0f")
-        time.sleep(1)
+        until_seen(shown.is_full)
         os.kill(shown.process.pid, signal.SIGTERM)
         assert shown.process.wait(15) == 128 + signal.SIGTERM
     assert WRITTEN in drafts(cli)

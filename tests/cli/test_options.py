@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli.command_line import Cli, until
+from tests.cli.command_line import Cli, until_told
 from tests.cli.terminal import terminal
 
 CHOICES = [{"value": "ask", "name": "Ask"}, {"value": "all", "name": "Allow all"}]
@@ -67,7 +67,8 @@ def test_a_person_sees_a_table_and_what_the_agent_refused(shared: Cli, task_id: 
     assert "CHOICE" in shown.drawn
     assert "Allow all" in shown.drawn
     shared("options", task_id, "deep=true", code=0)
-    until(lambda: "deep: not on this account" in shared("options", task_id, code=0).err)
+    until_told(shared, "not on this account", "transcript", task_id, "-f")
+    assert "deep: not on this account" in shared("options", task_id, code=0).err
 
 
 def test_a_task_begins_with_what_was_chosen_or_not_at_all(shared: Cli, task_id: str) -> None:

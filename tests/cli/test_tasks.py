@@ -278,9 +278,7 @@ def test_a_prompt_is_kept_and_told_by_its_id(shared: Cli) -> None:
 def asking(shared: Cli) -> str:
     """A task whose agent asks whether to run make."""
     shared.set_script({"tasks": [{"match": "ask me", "turn": {"permission": "Run make?"}}]})
-    task_id: str = shared.create("ask me", wait="running")["task_id"]
-    while not shared("show", task_id, "--json", code=0).json["permissions"]:
-        pass
+    task_id: str = shared("create", "ask me", "--wait", "idle", "--json", code=7).json["task_id"]
     return task_id
 
 

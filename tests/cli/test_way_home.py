@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.cli.command_line import Cli, until
+from tests.cli.command_line import Cli, until_told
 from tests.world import Json
 
 
@@ -61,7 +61,7 @@ def test_ctrl_c_leaves_it_running_and_says_so(shared: Cli) -> None:
     shared.set_script({"tasks": [{"match": "interrupted", "apply": {"hang": "before", "log": ["begun"]}}]})
     task_id = shared.create("interrupted")["task_id"]
     process = shared.popen("apply", task_id)
-    until(lambda: "begun" in shared("logs", task_id, code=0).out)
+    until_told(shared, "begun", "logs", task_id, "-f")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SEED = int(os.environ.get("FOUNDRY_TEST_SEED", "20261123"))
 FAULT_COUNT = 200
+PATIENCE = 40.0
+"""Seconds after which the store counts as never becoming as it is to be."""
 
 SCRIPT = {
     "default": {
@@ -101,13 +103,30 @@ async def difference(foundry: Foundry, api: Api) -> str:
     return ""
 
 
-async def converge(foundry: Foundry, api: Api, seconds: float = 40) -> None:
+async def converge(foundry: Foundry, api: Api) -> None:
     """Wait until the store is what the server is; fails with what differs."""
     found = "nothing was compared"
-    with anyio.move_on_after(seconds):
-        while found := await difference(foundry, api):
-            await anyio.sleep(0.1)
+
+    async def is_alike() -> bool:
+        nonlocal found
+        found = await difference(foundry, api)
+        return not found
+
+    with anyio.move_on_after(PATIENCE):
+        await told(foundry, is_alike)
     assert not found, found
+
+
+async def told(foundry: Foundry, is_so: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it is so; looked at again after each change that the store tells of."""
+    changed = anyio.Event()
+    forget = foundry.store.listen(lambda changes: changed.set())
+    try:
+        while not await is_so():
+            await changed.wait()
+            changed = anyio.Event()
+    finally:
+        forget()
 
 
 async def test_through_a_proxy_that_breaks_everything(
@@ -172,9 +191,12 @@ async def test_through_a_proxy_that_breaks_everything(
             await anyio.sleep(0.1)
             foundry.commands.reconnect()
             monkeypatch.undo()
-            with anyio.fail_after(40):
-                while any(topic.link != ConnectionState.LIVE for topic in foundry.subscriptions.topics()):
-                    await anyio.sleep(0.05)
+
+            async def are_live() -> bool:
+                return all(topic.link == ConnectionState.LIVE for topic in foundry.subscriptions.topics())
+
+            with anyio.fail_after(PATIENCE):
+                await told(foundry, are_live)
             await converge(foundry, api)
             assert not [problem for problem in problems if problem.problem is not None], problems
             topics = foundry.subscriptions.topics()
@@ -203,6 +225,10 @@ async def test_a_backend_killed_and_started_again_is_followed(backend: BackendPr
         async with running(Target.parse(f"unix:{backend.socket}")) as foundry:
             foundry.commands.hold(TASKS)
             made = []
+
+            async def is_lost() -> bool:
+                return foundry.store.freshness().state is not FreshnessState.LIVE
+
             for turn in range(4):
                 made.append(
                     foundry.commands.create(
@@ -217,8 +243,8 @@ async def test_a_backend_killed_and_started_again_is_followed(backend: BackendPr
                         CreateTask(repo=str(backend.repository), prompt=f"Away {turn}", provider="demo")
                     )
                 )
-                await anyio.sleep(0.3)
-                assert foundry.store.freshness().state is not FreshnessState.LIVE
+                with anyio.fail_after(PATIENCE):
+                    await told(foundry, is_lost)
                 await anyio.to_thread.run_sync(backend.start)
                 foundry.commands.reconnect()
             await converge(foundry, api)

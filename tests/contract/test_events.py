@@ -22,6 +22,7 @@ from tests.contract.checks import (
     only,
     refused,
 )
+from tests.waiting import until_seen
 from tests.world import Json
 
 EVENT_NAMES = {
@@ -259,9 +260,7 @@ def test_streams_are_limited_with_a_clear_answer(backend: BackendProcess) -> Non
         assert "1000 streams" in problem["detail"]
         assert backend.http.get("/v1/tasks").status_code == 200, "everything else goes on"
         held.pop().close()
-        while (answer := _status_of_stream(backend)) == 429:
-            time.sleep(0.05)
-        assert answer == 200
+        until_seen(lambda: _status_of_stream(backend) == 200)
     finally:
         for connection in held:
             connection.close()

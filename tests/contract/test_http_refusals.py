@@ -1,8 +1,9 @@
 """How requests are refused that are wrong in themselves: routes, methods, JSON, sizes, and bytes that are no HTTP."""
 
+import fcntl
 import json
 import socket
-import time
+import termios
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -12,6 +13,7 @@ import pytest
 from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess
 from tests.contract.checks import creating, refused
+from tests.waiting import until_seen
 
 MIB = 1024 * 1024
 
@@ -210,10 +212,15 @@ def test_trailers_have_as_many_lines_as_a_head_at_most(
         connection.connect(str(shared.socket))
         for piece in pieces:
             connection.sendall(piece)
-            time.sleep(0.02)
+            until_seen(lambda: _is_read(connection))
         while b"\r\n" not in answer:
             answer += connection.recv(65_536)
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+
+
+def _is_read(connection: socket.socket) -> bool:
+    """Whether the other side has read all that was sent."""
+    return not any(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))
 
 
 def test_a_client_that_goes_away_in_the_middle_leaves_no_trace(backend: BackendProcess) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from tests.backend.process import BackendProcess
 from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
 from tests.git import git
-from tests.local.world import LIMIT, LocalWorld, open_gate
+from tests.local.world import LocalWorld, open_gate
+from tests.waiting import until_seen
 from tests.world import FOUNDRY, Json
 
 
@@ -35,14 +35,10 @@ def say(backend: BackendProcess, task: Json, text: str, prompt_id: str) -> None:
 
 
 def diff(backend: BackendProcess, task_id: str) -> list[Json]:
-    """The task's changed files, asked for until they are computed: no event tells of that."""
-    deadline = time.monotonic() + LIMIT
-    while time.monotonic() < deadline:
-        files: list[Json] = backend.get(f"/v1/tasks/{task_id}/diff")["files"]
-        if files:
-            return files
-        time.sleep(0.02)
-    raise AssertionError("the diff was never computed")
+    """The task's changed files, compared while we wait."""
+    known = backend.get(f"/v1/tasks/{task_id}/diff")
+    files: list[Json] = backend.get(f"/v1/tasks/{task_id}/diff", newer=known["computed_at"] or 0)["files"]
+    return files
 
 
 def is_idle(backend: BackendProcess, task_id: str, prompts: int = 1) -> Json:
@@ -400,7 +396,4 @@ def test_turns_are_kept_undone_over_a_restart_and_gone_from_the_repository_with_
     backend.wait_task(task_id, "killed")
     assert len(backend.get(f"{path}/checkpoints")["checkpoints"]) == 5
     assert backend.http.delete(path).status_code == 204
-    deadline = time.monotonic() + LIMIT
-    while git(world.repository, "for-each-ref", "refs/foundry") and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert git(world.repository, "for-each-ref", "refs/foundry") == ""
+    until_seen(lambda: git(world.repository, "for-each-ref", "refs/foundry") == "")

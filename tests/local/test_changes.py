@@ -12,6 +12,7 @@ from backend_stub.providers.local import LocalProvider, changes, comparison
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from tests.git import git
 from tests.local.world import LIMIT, LocalWorld
+from tests.waiting import seen_at_last
 
 pytestmark = pytest.mark.anyio
 
@@ -203,9 +204,7 @@ async def test_the_last_diff_of_an_archived_task_is_kept_over_restarts(git_world
         assert await provider.diff(task) is None
         assert await computed(git_world, provider, task) == before
         provider.forget(task.task_id)
-        with anyio.fail_after(LIMIT):
-            while (git_world.data / "sandboxes" / task.task_id).exists():
-                await anyio.sleep(0.01)
+        await seen_at_last(lambda: not (git_world.data / "sandboxes" / task.task_id).exists())
         assert provider.changes.diff(task.task_id) is None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import pytest
 
 from backend_stub.domain.errors import CallError, GitError, ProviderError
@@ -15,6 +16,7 @@ from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import Repo, TaskDetail
 from tests.git import git, make_code
+from tests.local.gate import Gate
 from tests.local.world import LIMIT, LocalWorld, ended
 
 pytestmark = pytest.mark.anyio
@@ -295,16 +297,15 @@ async def test_a_filter_that_fails_is_said(git_world: LocalWorld, provider: Loca
 async def test_a_filter_that_hangs_is_ended_and_what_it_left_is_completed(
     git_world: LocalWorld, provider: LocalProvider
 ) -> None:
-    started = git_world.folder / "started"
-    with_filter(git_world, f"echo $$ > '{started}'; exec sleep 1000")
+    gate = Gate(git_world.folder)
+    with_filter(git_world, f"set $$; {gate.words}")
     task = git_world.task()
-    async with anyio.create_task_group() as group:
-        group.start_soon(provider.create_sandbox, git_world.call(task))
-        with anyio.fail_after(LIMIT):
-            while not (started.exists() and started.read_text().strip()):
-                await anyio.sleep(0.01)
-        group.cancel_scope.cancel()
-    await ended(int(started.read_text()))
+    with gate:
+        async with anyio.create_task_group() as group:
+            group.start_soon(provider.create_sandbox, git_world.call(task))
+            pid = await anyio.to_thread.run_sync(gate.await_arrival)
+            group.cancel_scope.cancel()
+        await ended(int(pid))
     git(git_world.repository, "config", "filter.lfs.smudge", "cat")
     made = await provider.create_sandbox(git_world.call(task))
     assert (Path(made.sandbox.cwd) / "big.bin").read_text() == "pointer\n"

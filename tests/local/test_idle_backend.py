@@ -1,12 +1,11 @@
 """A backend that ends idle agents, killed while it does so and while they come back: no prompt is lost or twice."""
 
-import time
-
 import pytest
 
 from tests.backend.process import BackendProcess
 from tests.local.test_backend import create, is_idle, say, texts
 from tests.local.world import LocalWorld
+from tests.waiting import until_seen
 
 pytestmark = pytest.mark.slow
 
@@ -31,8 +30,7 @@ def test_a_kill_loses_and_doubles_nothing(brief: LocalWorld, backend: BackendPro
     task = backend.get(f"/v1/tasks/{task_id}")
     if moment == "as it is back":
         say(backend, task, "say two", "p2")
-        while len(brief.agent_pids()) < 2:
-            time.sleep(0.02)
+        until_seen(lambda: len(brief.agent_pids()) == 2)
     backend.kill()
     backend.start()
     say(backend, task, "say two", "p2")
@@ -42,5 +40,4 @@ def test_a_kill_loses_and_doubles_nothing(brief: LocalWorld, backend: BackendPro
     assert texts(backend, task) == ["one", "two"]
     given = [each["params"]["prompt"][0]["text"] for each in brief.agent_saw("session/prompt")]
     assert given == ["say one", "say two"]
-    while brief.living_agents():
-        time.sleep(0.02)
+    until_seen(lambda: not brief.living_agents())

@@ -29,6 +29,7 @@ from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.view.questions import QuestionLine, heading_of, lines_of
 from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
+from tests.waiting import seen_at_last
 
 pytestmark = pytest.mark.anyio
 
@@ -284,9 +285,7 @@ async def test_an_agent_that_says_what_is_no_utf8_between_turns_takes_the_next_p
         await turn(provider, world, task, f"late {gate} latin caf\xe9\nsay one")
         await anyio.to_thread.run_sync(open_gate, gate)
         log = world.data / "sandboxes" / task.task_id / "agent/server.log"
-        with anyio.fail_after(LIMIT):
-            while "stdout: stream ended" not in log.read_text():
-                await anyio.sleep(0.01)
+        await seen_at_last(lambda: "stdout: stream ended" in log.read_text())
         assert (await turn(provider, world, task, "say two", "p2")).text == "two"
 
 
@@ -323,9 +322,7 @@ async def test_what_is_said_after_the_turns_end_is_kept_once_over_a_restart(worl
         assert late.of == {task.sessions[0].session_id}
         assert set(late.items) & {f"p1:{key}" for key in told.items} == {"p1:p1:tool-t"}
         state = world.data / "sandboxes" / task.task_id / f"agent/session-{task.sessions[0].session_id}.json"
-        with anyio.fail_after(LIMIT):
-            while not (json.loads(state.read_text())["translation"] or {}).get("unreadable"):
-                await anyio.sleep(0.01)
+        await seen_at_last(lambda: (json.loads(state.read_text())["translation"] or {}).get("unreadable"))
     async with world.provider() as provider:
         again = Late(provider)
         await provider.agents.attach(world.call(task))

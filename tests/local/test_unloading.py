@@ -12,7 +12,8 @@ from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
 from backend_stub.providers.local import LocalProvider
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.transcript import TranscriptKind
-from tests.local.world import LIMIT, LocalWorld, Told, following, open_gate, prompt, turn
+from tests.local.world import LocalWorld, Told, following, open_gate, prompt, turn
+from tests.waiting import seen_at_last
 
 pytestmark = pytest.mark.anyio
 
@@ -128,8 +129,7 @@ async def test_an_opening_that_was_cut_takes_no_place_twice(world: LocalWorld) -
         before = len(world.agent_pids())
         async with anyio.create_task_group() as group:
             group.start_soon(provider.agents.deliver, world.call(task), prompt(task, "say one"), Told())
-            while len(world.agent_pids()) == before:
-                await anyio.sleep(0.01)
+            await seen_at_last(lambda: len(world.agent_pids()) > before)
             group.cancel_scope.cancel()
     async with world.provider() as provider:
         await provider.agents.attach(world.call(unloaded(task, 0)))
@@ -164,7 +164,5 @@ async def test_an_agent_that_tells_its_options_later_has_them_set_then(world: Lo
         # Asked for while it has not told any: it is no error, and set when it has.
         assert await provider.agents.set_option(world.call(task), session_id, "model", "big") == ()
         await anyio.to_thread.run_sync(open_gate, gate)
-        with anyio.fail_after(LIMIT):
-            while len(world.agent_saw("session/set_config_option")) < 2:
-                await anyio.sleep(0.02)
+        await seen_at_last(lambda: len(world.agent_saw("session/set_config_option")) == 2)
     assert [each["params"]["value"] for each in world.agent_saw("session/set_config_option")] == ["big", "big"]

@@ -2,12 +2,12 @@
 
 import errno
 import os
-import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from backend_stub.domain.errors import GitError
@@ -17,6 +17,7 @@ from backend_stub.providers.local.way_home.journal import Journal
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, OperationStep, TaskDetail
 from foundry_tui.contract.replace import replace
 from tests.git import git
+from tests.local.gate import Gate
 from tests.local.power_cut import end_all
 from tests.local.world import LocalWorld
 
@@ -399,17 +400,17 @@ async def test_landing_goes_on_where_a_kill_left_git_knowing_of_a_worktree_that_
         assert "on a disk that is away" in listed, "other people's worktrees are left alone"
 
 
-HELD = 'touch "$0/begun"; while [ ! -e "$0/go" ]; do sleep 0.02; done; cat'
-"""What git runs, which says that it has begun, and ends when it may."""
-
-
-async def cancel_when_held(world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str) -> None:
-    async with anyio.create_task_group() as group:
-        group.start_soon(operate, world, provider, task, kind)
-        while not (world.folder / "begun").exists():
-            await anyio.sleep(0.01)
-        group.cancel_scope.cancel()
-        (world.folder / "go").touch()
+async def cancel_at(
+    gate: Gate, world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str, *, goes_on: bool = False
+) -> None:
+    """Cancel the operation while something of it waits at the gate, which then is opened if that is to go on."""
+    with gate:
+        async with anyio.create_task_group() as group:
+            group.start_soon(operate, world, provider, task, kind)
+            await anyio.to_thread.run_sync(gate.await_arrival)
+            group.cancel_scope.cancel()
+            if goes_on:
+                gate.open()
 
 
 @pytest.mark.parametrize("kind", ["apply", "land"])
@@ -421,9 +422,9 @@ async def test_what_is_cancelled_while_files_are_made_apart_leaves_the_checkout(
         change(folder, "a.txt", "ours\n")
         change(folder, "z.txt", "new\n", commit=True)
         (git_world.repository / ".git/info/attributes").write_text("* filter=held\n")
-        held = f"sh -c {shlex.quote(HELD)} {git_world.folder}"
-        git(git_world.repository, "config", "filter.held.smudge", held)
-        await cancel_when_held(git_world, provider, task, kind)
+        gate = Gate(git_world.folder)
+        git(git_world.repository, "config", "filter.held.smudge", f"{gate.words}; cat")
+        await cancel_at(gate, git_world, provider, task, kind)
         assert git(git_world.repository, "status", "--porcelain") == ""
         assert (git_world.repository / "a.txt").read_text() == "one\ntwo\n"
         await operate(git_world, provider, task, kind)
@@ -435,9 +436,10 @@ async def test_landing_that_is_cancelled_as_the_branch_moves_is_done_to_its_end(
         task, folder = await sandbox(git_world, provider)
         change(folder, "a.txt", "ours\n", commit=True)
         hook = git_world.repository / ".git/hooks/reference-transaction"
-        hook.write_text(f"#!/bin/sh\n[ $1 = prepared ] || exit 0\nsh -c {shlex.quote(HELD)} {git_world.folder}\n")
+        gate = Gate(git_world.folder)
+        hook.write_text(f"#!/bin/sh\n[ $1 = prepared ] || exit 0\n{gate.words}\ncat\n")
         hook.chmod(0o755)
-        await cancel_when_held(git_world, provider, task, "land")
+        await cancel_at(gate, git_world, provider, task, "land", goes_on=True)
         assert git(git_world.repository, "status", "--porcelain") == ""
         assert git(git_world.repository, "show", "main:a.txt") == "ours"
         assert not list((git_world.repository / ".git").rglob("*.lock"))
