@@ -7,10 +7,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
 
+from backend_stub.agents.sandbox_agent import server_log
+from backend_stub.agents.sandbox_agent.server_log import ServerLog
 from tests.backend.process import BACKEND, BackendProcess
 from tests.local.world import LocalWorld
 from tests.world import Json
@@ -125,3 +128,33 @@ def test_a_question_of_a_turn_that_is_stopped(dying: BackendProcess, world: Loca
     dying.wait_task(task["task_id"], lambda _: dying.kinds(task["task_id"]).count("prompt.answered") == 1)
     [response] = responses(world)
     assert response["result"] == {"outcome": {"outcome": "cancelled"}}
+
+
+LOG = 'ts=2026-11-30T15:37:52.8Z level=info target=sandbox_agent::acp_proxy_runtime message="acp_proxy: POST '
+CAME = LOG + 'received" server_id={} method=<none> id={} bootstrap_agent=None\n'
+WENT = LOG + '→ accepted" server_id={} method=<none>\n'
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("lines", "request_id", "passed_on"),
+    [
+        (CAME.format("s.1", 7) + WENT.format("s.1"), "7", True),
+        (CAME.format("s.1", '"\\"6e66-41\\""') + WENT.format("s.1"), '"6e66-41"', True),
+        (CAME.format("s.1", 7) + WENT.format("s.1"), '"7"', False),
+        (CAME.format("s.1", 7), "7", False),
+        (CAME.format("s.1", 7) + CAME.format("t.1", 7) + WENT.format("t.1"), "7", False),
+        (WENT.format("s.1") + CAME.format("s.1", 7), "7", False),
+    ],
+    ids=["it was", "a text as its id", "another id", "it came, and no more", "another agent", "another answer"],
+)
+async def test_the_log_of_the_server_tells_what_was_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, request_id: str, passed_on: bool
+) -> None:
+    monkeypatch.setattr(server_log, "PASSING_ON", (0.0,))
+    log = tmp_path / "server.log"
+    log.write_text(CAME.format("s.1", request_id) + WENT.format("s.1"))
+    before = await ServerLog(log).size()
+    with log.open("a") as file:
+        file.write(lines)
+    assert await ServerLog(log).has_passed_on("s.1", request_id, before) is passed_on
