@@ -614,3 +614,14 @@ async def test_a_sandbox_that_git_knows_nothing_of_any_more_goes(git_world: Loca
         git(git_world.repository, "worktree", "prune")
         await git_world.kill(provider, replace(task, operations=(operation_of(task, "land"),)))
         assert not folder.parents[1].exists()
+
+
+async def test_an_update_by_merge_is_named_as_people_say_it(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        add_origin(git_world)
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "b.txt", "ours\n", commit=True)
+        change(git_world.repository, "theirs.txt", "theirs\n", commit=True)
+        git(git_world.repository, "push", "--quiet", "origin", "main")
+        await operate(git_world, provider, task, "update", how="merge")
+        assert git(folder, "log", "-1", "--format=%s").strip() == f"Merge origin/main into {task.branch}"

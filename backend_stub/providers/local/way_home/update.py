@@ -59,7 +59,8 @@ async def update(
         await progress.tell(f"{branch} on {short(base)}")
     before = progress.notes[HEAD]
     await anyio.to_thread.run_sync(_note_begun, place.own, progress.notes)
-    words = ("rebase", "--quiet", base) if how == "rebase" else ("merge", "--quiet", "--no-edit", base)
+    title = f"Merge {short(base)} into {progress.notes.get(BRANCH, branch)}"
+    words = ("rebase", "--quiet", base) if how == "rebase" else ("merge", "--quiet", "-m", title, base)
     done = await place.git(*words, accept=(0, 1, 2, 128))
     if done.exit_code == 0:
         await _forget_begun(place)
