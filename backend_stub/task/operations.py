@@ -19,6 +19,7 @@ from foundry_tui.contract.records import ErrorKind, Operation, OperationState, P
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
+from foundry_tui.contract.work import Work
 
 AT_ONCE = 8
 """Operations of all tasks that run at once."""
@@ -87,7 +88,8 @@ class Operations:
         provider = self._services.providers.get(task.provider)
         # A task that still has what is nowhere else stays.
         archive = done.archive and provider is not None and not provider.would_lose(task, delete_branch=False)
-        await actor.commit(partial(_finish, operation=operation, done=done, archive=archive))
+        work = await self._work.after_operation(actor.task_id)
+        await actor.commit(partial(_finish, operation=operation, done=done, work=work, archive=archive))
         if archive and self.on_archived is not None:
             self.on_archived(await actor.state())
 
@@ -185,8 +187,11 @@ def _expected(draft: TaskChange, operation: Operation) -> Operation:
     return held
 
 
-def _finish(draft: TaskChange, operation: Operation, done: Done, *, archive: bool) -> None:
-    """All is done, and what follows from it begins: a kill between the two would leave it undone."""
+def _finish(draft: TaskChange, operation: Operation, done: Done, *, work: Work | None, archive: bool) -> None:
+    """All is done, and what follows from it begins: a kill between the two would leave it undone.
+
+    `work` is what it made of the branch: what is offered next goes by that.
+    """
     record_made(draft, done.checkpoints)
     open_sessions = [each for each in draft.task.sessions if each.status is not SessionStatus.CLOSED]
     result = dict(done.result)
@@ -197,6 +202,7 @@ def _finish(draft: TaskChange, operation: Operation, done: Done, *, archive: boo
         if prompt_id is not None:
             draft.queue_prompt(session_id, prompt_id, done.prompt)
     draft.operations.finish(_expected(draft, operation), result)
+    note_work(draft, work)
     if done.pull_request is not None:
         draft.find_pull_request(done.pull_request)
     if done.notice is not None:

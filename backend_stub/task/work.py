@@ -22,7 +22,7 @@ LIMIT = 120.0
 TURN_WAITS = 1.0
 """Seconds that the end of a turn waits for it; what takes longer is told behind."""
 OPERATION_WAITS = 10.0
-"""Seconds that the end of an operation that was not done waits for it."""
+"""Seconds that the end of an operation waits for it."""
 AGAIN_MS = 2_000
 """Milliseconds between two looks at one task for those who read it."""
 _LOOKED_AT = frozenset({TaskStatus.IDLE, TaskStatus.ERROR})
@@ -60,7 +60,7 @@ class WorkFinder:
         return None
 
     async def after_operation(self, task_id: str) -> Work | None:
-        """What an operation that was not done has left of the branch; None where that cannot be told soon."""
+        """What an operation has made or left of the branch; None where that cannot be told soon."""
         with anyio.move_on_after(OPERATION_WAITS):
             return await self._look(task_id)
         return None

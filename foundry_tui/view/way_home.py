@@ -248,9 +248,9 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     work, pull = task.work, task.pull_request
     base = work.base if work is not None else task_base(task)
     clean = "nothing is uncommitted" if work is not None and not work.uncommitted else None
-    empty = "there is no commit of its own" if work is not None and not work.ahead else None
     landed = f"{_local(base)} has it all" if work is not None and work.landed else None
     dirty = f"{_files(work.uncommitted)} not committed: commit first" if work is not None and work.uncommitted else None
+    empty = dirty or "there is no commit of its own" if work is not None and not work.ahead else None
     # What a remote has by now, only asking it tells.
     known = work is not None and not work.base.startswith(_REMOTE)
     current = f"it has all of {base}" if known and work is not None and not work.behind else None

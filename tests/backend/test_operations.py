@@ -149,23 +149,26 @@ async def test_landing_and_archiving_are_one_commit(place: InProcess) -> None:
         assert (TaskStatus.IDLE, True) not in committed
 
 
-async def test_what_one_that_fails_has_left_is_known_with_its_failure(place: InProcess) -> None:
+@pytest.mark.parametrize("fails", [True, False])
+async def test_what_one_has_made_of_the_branch_is_known_with_its_end(place: InProcess, fails: bool) -> None:
     provider, _ = demo(place)
     work = Work(base="main", ahead=1, behind=0, files=1, at=1)
-    has_failed = False
+    has_ended_there = False
 
-    async def fail(*_: object) -> Done:
-        nonlocal has_failed
-        has_failed = True
-        raise ProviderError("It is refused.", retryable=False)
+    async def operate(*_: object) -> Done:
+        nonlocal has_ended_there
+        has_ended_there = True
+        if fails:
+            raise ProviderError("It is refused.", retryable=False)
+        return Done()
 
     async with place.backend(provider, settings()) as backend:
         task_id, _ = await ready(place, backend)
 
         async def look(call: Call, *, after_turn: bool) -> Work | None:
-            return work if has_failed and (await backend.commands.task(task_id)).operation is not None else None
+            return work if has_ended_there and (await backend.commands.task(task_id)).operation is not None else None
 
         setattr(provider, "work", look)  # noqa: B010 - no type has methods that can be replaced
-        setattr(provider.way_home, "operate", fail)  # noqa: B010 - the same
+        setattr(provider.way_home, "operate", operate)  # noqa: B010 - the same
         await backend.operations.start(task_id, Push())
         assert (await until(backend, task_id, has_ended)).work == work

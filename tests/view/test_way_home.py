@@ -78,6 +78,9 @@ def test_each_says_why_it_cannot_be_done_now() -> None:
     assert found["commit"] is None
     assert found["update"] == "it has all of main"
     assert found["land"] == "1 file not committed: commit first"
+    found = why_not(work=replace(WORK, ahead=0, uncommitted=1))
+    assert found["push"] == found["land"] == "1 file not committed: commit first"
+    assert why_not(work=replace(WORK, ahead=0))["land"] == "there is no commit of its own"
     assert set(why_not(status=TaskStatus.ARCHIVED).values()) == {"the task has ended"}
     assert set(why_not(status=TaskStatus.CREATE_SANDBOX).values()) == {"the task is still being prepared"}
 
