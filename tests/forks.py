@@ -106,7 +106,8 @@ class Fork:
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it is known to have ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Have it end."""

@@ -625,3 +625,20 @@ async def test_an_update_by_merge_is_named_as_people_say_it(git_world: LocalWorl
         git(git_world.repository, "push", "--quiet", "origin", "main")
         await operate(git_world, provider, task, "update", how="merge")
         assert git(folder, "log", "-1", "--format=%s").strip() == f"Merge origin/main into {task.branch}"
+
+
+@pytest.mark.parametrize("kind", ["commit", "update", "land"])
+async def test_looking_for_changes_takes_no_lock_that_a_kill_would_leave(git_world: LocalWorld, kind: str) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "b.txt", "ours\n", commit=True)
+        if kind != "commit":
+            change(folder, "half.txt", "half\n")
+        for each in (folder, git_world.repository):
+            # Git would note the new time of a file that is as it was.
+            os.utime(each / "a.txt", (1, 1))
+        indexes = [git_world.repository / ".git" / place for place in ("index", f"worktrees/{folder.name}/index")]
+        before = [index.stat().st_mtime_ns for index in indexes]
+        with pytest.raises(GitError, match=r"nothing to commit|not committed"):
+            await operate(git_world, provider, task, kind)
+        assert [index.stat().st_mtime_ns for index in indexes] == before

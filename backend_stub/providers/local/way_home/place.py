@@ -132,12 +132,15 @@ class Place:
         return ref.removeprefix(HEADS)
 
     async def dirty(self, folder: Path | None = None) -> Sequence[str]:
-        """Files of a worktree that differ from its HEAD, also those that git does not know yet."""
-        listed = await self.text(
+        """Files of a worktree that differ from its HEAD, also those that git does not know yet.
+
+        The index is not written anew, as git does by the way: killed then, it would leave a lock.
+        """
+        listed = await self.git(
             "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=dirty",
-            folder=folder,
+            folder=folder, variables={"GIT_OPTIONAL_LOCKS": "0"},
         )  # fmt: skip
-        return [entry[3:] for entry in listed.split("\0") if entry]
+        return [entry[3:] for entry in listed.text.split("\0") if entry]
 
     async def is_sparse(self, folder: Path | None = None) -> bool:
         """Whether only a part of what the branch has is checked out in a worktree."""
