@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.segment import Segment
 from textual import events
 from textual.cache import LRUCache
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 
 from foundry_tui.contract.questions import Permission
@@ -202,7 +202,11 @@ class Transcript(Lines):
     def _settle(self, *, keep_follow: bool = True) -> None:
         """Make true the heights of what is in sight and of a screen around it, and stand where one stood."""
         height = self.scrollable_content_region.height
-        if not height or not self.lines_width or self._settling:
+        if not height or not self.lines_width:
+            # Out of sight, and in sight again perhaps with the size that was drawn last.
+            self._drawn_size = Size()
+            return
+        if self._settling:
             return
         self._settling = True
         try:

@@ -869,3 +869,18 @@ async def test_the_bar_of_a_narrow_list_cuts_no_count(keys: tuple[str, ...]) -> 
         line = text_of(s, TopBar)
         assert "3 failed" in line
         assert "…" not in line
+
+
+async def test_what_was_said_is_shown_also_where_it_came_while_nothing_was_to_be_shown() -> None:
+    async with stage(store_with(make_detail(1), a_session(transcript=a_transcript())), size=(120, 30)) as s:
+        s.app.open_task(TASK)
+        await s.flush()
+        transcript = s.app.screen.query_one(Transcript)
+        items, lines_of_it = list(transcript._items), transcript.line_count
+        transcript.show(())
+        transcript.display = False
+        await s.pilot.pause()
+        transcript.show(items)
+        transcript.display = True
+        await s.pilot.pause()
+        assert transcript.line_count == lines_of_it > 0
