@@ -6,6 +6,7 @@ import pytest
 from textual._styles_cache import StylesCache
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
+from textual.notifications import Notification
 
 from tests.app.idle import pilots_see_what_is_idle
 
@@ -39,6 +40,14 @@ def _styles_are_parsed_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Stylesheet, "__init__", started)
         patch.setattr(Stylesheet, "set_variables", with_variables)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_told_stays() -> Iterator[None]:
+    """A notification stays for longer than any test takes: its few seconds are over sooner where much else goes on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Notification, "time_left", property(lambda notification: 600.0))
         yield
 
 

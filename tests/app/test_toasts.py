@@ -80,3 +80,11 @@ async def test_opening_a_task_takes_away_the_toast_that_told_of_it() -> None:
         (left,) = on.app._notifications
         assert left.message.startswith("Task 2: sandbox failed: ")
         assert len(on.app.screen.query(Toast)) == 1
+
+
+async def test_what_is_told_stays_however_long_a_test_takes() -> None:
+    app = make_app(make_store([]))
+    async with app.run_test(notifications=True) as pilot:
+        app.notify("Over at once.", timeout=0.001)
+        await pilot.pause()
+        assert len(app._notifications) == len(app.screen.query(Toast)) == 1
