@@ -23,7 +23,7 @@ from backend_stub.storage.postgres import migration, writer
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import answered, connect
 from backend_stub.storage.postgres.migration import VERSION
-from backend_stub.storage.postgres.tables import SQL
+from backend_stub.storage.postgres.tables import SQL, OneStatement
 from backend_stub.storage.postgres.written import MOST
 from backend_stub.storage.writing import OF_A_TASK
 from foundry_tui.contract.codec import encode
@@ -128,7 +128,7 @@ async def test_a_new_task_takes_few_statements_and_as_many_whatever_it_has(backe
         assert next(number for number, each in enumerate(said) if each.endswith("COMMIT")) == 1, said
 
 
-async def test_whoever_commits_waits_twice_for_the_server(
+async def test_a_new_task_is_one_question_to_the_server_where_nobody_else_commits_and_a_change_two(
     backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writing: list[psycopg.AsyncConnection] = []
@@ -141,7 +141,7 @@ async def test_whoever_commits_waits_twice_for_the_server(
     async with backends.one("here").open() as storage:
         first = first_change("t", repo=REPO)
         await storage.commit(first)
-        for name, change in (("create", first_change("u", repo=REPO)), ("change", next_change(first))):
+        for name, change, times in (("create", first_change("u", repo=REPO), 1), ("change", next_change(first), 2)):
             with (tmp_path / name).open("w+") as said:
                 writing[-1].pgconn.trace(said.fileno())
                 await storage.commit(change)
@@ -149,7 +149,53 @@ async def test_whoever_commits_waits_twice_for_the_server(
                 said.seek(0)
                 asked = "".join(re.findall(r"\tF\t\d+\t([SF])(?:ync|lush)\b", said.read()))
                 # Each has the server send what it has to say; psycopg asks for that again at the end of a pipeline.
-                assert len(re.findall("SF?|F", asked)) == 2, name
+                assert len(re.findall("SF?|F", asked)) == times, name
+
+
+async def test_a_new_task_is_found_out_about_whose_only_answer_is_lost(
+    backends: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, lost = OneStatement.send, []
+
+    async def send_and_lose(self: OneStatement, connection: psycopg.AsyncConnection) -> None:
+        if "sent" in lost:
+            await send(self, connection)
+        lost.append("lost")
+        connection.pgconn.finish()
+        raise psycopg.OperationalError
+
+    here = backends.one("here")
+    commits: list[Committed] = []
+    async with here.open() as storage:
+        storage.events.listen(commits.append)
+        await storage.commit(first_change("t", repo=REPO))
+        monkeypatch.setattr(OneStatement, "send", send_and_lose)
+        for name in ("never sent", "sent"):
+            lost[:] = [name]
+            told_before = len(commits)
+            history = await storage.commit(first_change(name, repo=REPO))
+            assert lost == [name, "lost"]
+            (commit,) = commits[told_before:]
+            assert commit.seconds is not None
+            assert [event.record for event in commit.events][-len(history) :] == history
+        (repo,) = await storage.repos()
+        assert repo.task_count == 3
+    assert [event.seq for event in here.told] == list(range(1, len(here.told) + 1))
+
+
+async def test_what_somebody_commits_of_whom_nothing_was_heard_is_not_taken_for_ones_own(backends: Backends) -> None:
+    here, there = backends.one("here"), backends.one("there")
+    async with here.open() as storage, there.open() as other:
+        for number in range(5):
+            await storage.commit(first_change(f"here-{number}", repo=REPO))
+            await other.commit(first_change(f"there-{number}", repo=REPO))
+        (repo,) = await storage.repos()
+        assert repo.task_count == 10
+        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+        for each in (here, there):
+            await each.until_told(last)
+    assert told(here) == told(there)
+    assert [seq for seq, *_ in told(here)] == list(range(1, last + 1))
 
 
 async def test_what_the_log_has_of_a_change_does_not_grow_with_the_sessions_and_prompts_that_there_are(

@@ -69,6 +69,16 @@ async def connected(address: Address) -> AsyncIterator[AsyncConnection]:
         await connection.close()
 
 
+def is_heard(connection: AsyncConnection) -> bool:
+    """Whether the server still hears what is sent: of the end of a connection it tells, and then it ends it."""
+    try:
+        for _ in range(2):
+            connection.pgconn.consume_input()
+    except psycopg.Error:
+        return False
+    return True
+
+
 @contextmanager
 def answered(address: Address, seconds: float = ANSWER_SECONDS) -> Iterator[None]:
     """What is asked of PostgreSQL in here is answered within this time, or given up, with the connections that it was

@@ -8,7 +8,8 @@ the whole server.) What waits in one process shares one commit, so that this cos
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -59,6 +60,28 @@ class Log:
         self.seq = seq
         self._tell = tell
         self._own: dict[int, Own] = {}
+        self._attempt: anyio.Event | None = None
+        """Set once it is known what became of the commit that this process attempts."""
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all that this process has committed is told, so that `seq` may be the last that there is."""
+        return not self._own
+
+    @contextmanager
+    def attempting(self) -> Iterator[None]:
+        """Meanwhile nobody tells of what others commit: whose the next seq is will be known at the end."""
+        attempt = self._attempt = anyio.Event()
+        try:
+            yield
+        finally:
+            self._attempt = None
+            attempt.set()
+
+    async def until_known(self) -> None:
+        """Wait until this process attempts nothing."""
+        while self._attempt is not None:
+            await self._attempt.wait()
 
     def expect(self, own: Own) -> None:
         """This process is about to commit it. It may be found in the log sooner than that is known here."""
@@ -159,6 +182,7 @@ class Follower:
                 self._pruned_at = time.monotonic()
                 await connection.execute(SQL["events.prune"], (self._kept_seconds,))
             async for notice in connection.notifies(timeout=LOOK_SECONDS):
+                await self._log.until_known()
                 if not self._log.tells(int(notice.payload)):
                     break
 
@@ -166,6 +190,8 @@ class Follower:
         while True:
             cursor = await connection.execute(SQL["events.after"], (self._log.seq, _AT_ONCE), binary=True)
             rows = await cursor.fetchall()
-            self._log.found(await completed(rows, connection))
+            whole = await completed(rows, connection)
+            await self._log.until_known()
+            self._log.found(whole)
             if len(rows) < _AT_ONCE:
                 return

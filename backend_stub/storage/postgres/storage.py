@@ -111,6 +111,7 @@ class PostgresStorage(TableStorage):
     def _tell(self, committed: Committed) -> None:
         # The pulse comes before anybody is told, so that nobody ever saw more than it knows of.
         self.beat()
+        self.writer.at_once.told(committed)
         self.events.tell(committed)
 
     def _check_open(self) -> None:

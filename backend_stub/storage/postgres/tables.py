@@ -103,6 +103,56 @@ class PostgresTables:
         return await self._connection.execute(statement, values, binary=True)
 
 
+class NotAtOnceError(Exception):
+    """What is done here needs more than one statement."""
+
+
+class OneStatement:
+    """See `Tables`: what is written is gathered, to be sent as one statement, which fails where one that must change
+    something does not.
+
+    `known` gives what is known without reading. Raises `NotAtOnceError`.
+    """
+
+    def __init__(self, known: Callable[[Read], Sequence[Row] | None]) -> None:
+        self._known = known
+        self._written: list[tuple[str, Sequence[object], bool]] = []
+
+    async def fetch(self, name: str, *values: object) -> Sequence[Row]:
+        rows = self._known(Read(name, values))
+        if rows is None or self._written:
+            raise NotAtOnceError
+        return rows
+
+    async def change(self, name: str, *values: object) -> int:
+        raise NotAtOnceError
+
+    async def do(self, name: str, *values: object) -> None:
+        self.add(name, values)
+
+    async def must_change(self, refusal: Refusal, name: str, *values: object) -> None:
+        self.add(name, values, must_change=True)
+
+    async def settle(self) -> None:
+        raise NotAtOnceError
+
+    async def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        raise NotAtOnceError
+
+    def add(self, name: str, values: Sequence[object], *, must_change: bool = False, first: bool = False) -> None:
+        """Have this be done with the rest, or before it."""
+        if len(self._written) == TOGETHER or not all(_can_join(other, name) for other, *_ in self._written):
+            raise NotAtOnceError
+        self._written.insert(0 if first else len(self._written), (name, values, must_change))
+
+    async def send(self, connection: AsyncConnection) -> None:
+        """Have it done, and committed. Raises `psycopg.Error`."""
+        names, given, must_change = zip(*self._written, strict=True)
+        await connection.execute(
+            _together(names, must_change), [each for values in given for each in values], binary=True
+        )
+
+
 @cache
 def _can_join(first: str, second: str) -> bool:
     """Whether two statements can be parts of one, which sees nothing of what its other parts write.
@@ -120,7 +170,8 @@ def _together(names: Sequence[str], must_change: Sequence[bool] | None) -> bytes
     parts = []
     for number, name in enumerate(names):
         statement = SQL[name].rstrip(b";")
-        returning = b"" if b"RETURNING" in statement else b" RETURNING 1"
+        gives_rows = b"RETURNING" in statement or statement.startswith(b"SELECT")
+        returning = b"" if gives_rows else b" RETURNING 1"
         parts.append(b"part%d AS (%b%b)" % (number, statement, returning))
     counts = [b"(SELECT count(*) FROM part%d)" % number for number in range(len(names))]
     told = b", ".join(counts)

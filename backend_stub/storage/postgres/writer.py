@@ -15,7 +15,8 @@ from psycopg import AsyncConnection, AsyncPipeline, errors
 from backend_stub.domain.errors import OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.events import Event
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.connections import answered, connect, connected
+from backend_stub.storage.postgres.at_once import AtOnce
+from backend_stub.storage.postgres.connections import answered, connect, connected, is_heard
 from backend_stub.storage.postgres.log import Log, Own
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
 from backend_stub.storage.postgres.tables import SQL, PostgresTables
@@ -84,6 +85,7 @@ class Writer:
         self._life = life
         self._fence = fence
         self._connection: AsyncConnection | None = None
+        self.at_once = AtOnce(log, life)
         self._waiting: deque[_Waiting] = deque()
         self._news = anyio.Event()
         self._closed = False
@@ -125,7 +127,9 @@ class Writer:
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
-            self.refusal = await self._commit(batch, carefully=len(batch) > 1, again=True)
+            alone = len(batch) == 1
+            if not (alone and await self._commit_at_once(batch[0])):
+                self.refusal = await self._commit(batch, carefully=not alone, again=True)
         except BaseException:
             self.refusal = _Refusal("the backend is shutting down", unknown=True)
             raise
@@ -135,6 +139,46 @@ class Writer:
                     kind = OutcomeUnknownError if self.refusal.unknown else StorageUnavailableError
                     waiting.error = kind(self.refusal.why)
                 waiting.known.set()
+
+    async def _commit_at_once(self, waiting: _Waiting) -> bool:
+        """Whether it is known what became of it: if not, it was not committed, and takes the longer way."""
+        connection = self._connection
+        if connection is None:
+            return False
+        with self._log.attempting():
+            prepared = await self.at_once.prepare(waiting.job, waiting.first, self._fence())
+            if prepared is None or not is_heard(connection):
+                return False
+            self.refusal, waiting.result = None, prepared.result
+            try:
+                with answered(self._address, COMMIT_SECONDS):
+                    await prepared.statement.send(connection)
+            except psycopg.Error:
+                if not connection.broken:
+                    self.at_once.alone = False
+                    return False
+                await self._hang_up()
+            except StorageUnavailableError:
+                await self._hang_up()
+            else:
+                self._log.committed(prepared.own)
+                return True
+            try:
+                with answered(self._address, SETTLE_SECONDS):
+                    begun = await self._begin(None)
+                    if isinstance(begun, _Begun) and not await prepared.was_committed(begun.connection):
+                        return False
+            except (psycopg.Error, StorageUnavailableError) as error:
+                why = why_unreachable(self._address, error) if isinstance(error, psycopg.Error) else str(error)
+                self.refusal = _Refusal(why, unknown=True)
+            else:
+                if isinstance(begun, _Refusal):
+                    self.refusal = _Refusal(begun.why, unknown=True)
+                else:
+                    self._log.committed(prepared.own)
+            finally:
+                await self._hang_up()
+        return True
 
     async def _commit(self, batch: Sequence[_Waiting], *, carefully: bool, again: bool) -> _Refusal | None:
         """Commit what can be committed of these, each with its outcome; why nothing could be, or None.
@@ -157,6 +201,7 @@ class Writer:
         if isinstance(begun, _Refusal):
             await self._hang_up()
             return begun
+        self.at_once.alone = begun.seq == self._log.seq
         connection, own, sent = begun.connection, None, False
         try:
             with answered(self._address, COMMIT_SECONDS):

@@ -50,7 +50,7 @@ _PARTS = {
 
 def written_of(events: Sequence[Event]) -> tuple[bytes, str]:
     """What is written of them: their records' JSON in one, and JSON of the rest, with where each begins, from 1."""
-    bodies = [_body(event) for event in events]
+    bodies = [body_of(event) for event in events]
     starts = accumulate(map(len, bodies), initial=1)
     rows = [
         {
@@ -66,7 +66,8 @@ def written_of(events: Sequence[Event]) -> tuple[bytes, str]:
     return b"".join(bodies), encode(rows).decode()
 
 
-def _body(event: Event) -> bytes:
+def body_of(event: Event) -> bytes:
+    """JSON of its record, as it is written."""
     record, parts = event.record, _PARTS.get(event.name)
     if parts is None or isinstance(record, Raw) or len(getattr(record, parts.field)) <= MOST:
         return encode(record)

@@ -8,5 +8,8 @@ AS rows (seq BIGINT, name TEXT, task_id TEXT, session_id TEXT, start INTEGER, le
 -- name: after
 SELECT seq, name, task_id, session_id, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?;
 
+-- name: has
+SELECT 1 FROM events WHERE seq = ? AND task_id = ? AND body = ?;
+
 -- name: prune
 DELETE FROM events WHERE at < clock_timestamp() - make_interval(secs => ?);

@@ -28,6 +28,10 @@ UPDATE meta SET seq = ?;
 -- Whoever listens hears of it at the commit.
 UPDATE meta SET seq = ? RETURNING pg_notify('foundry_events', seq::TEXT);
 
+-- name: tell_next
+-- The same, where nobody has committed since that seq of that database.
+UPDATE meta SET seq = ? WHERE database = ? AND seq = ? RETURNING pg_notify('foundry_events', seq::TEXT);
+
 -- name: ended
 SELECT ended FROM meta;
 
