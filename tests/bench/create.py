@@ -39,13 +39,9 @@ class Place:
         self.folder = folder
         self.repository = make_repository(folder / "shop")
 
-    def body(self) -> bytes:
-        prompt = f"Fix the login redirect of page {next(_number)}"
-        return json.dumps({"task_id": uuid7(), "repo": str(self.repository), "prompt": prompt}).encode()
-
     def times(self, socket: Path, connections: int, each: int) -> list[float]:
         """Seconds from sending a request to having its whole answer, over so many connections at once."""
-        return asyncio.run(self._times(socket, connections, each))
+        return create_times([socket] * connections, self.repository, each)
 
     @contextmanager
     def backend(self, script: Json, *options: str) -> Iterator[Path]:
@@ -75,15 +71,27 @@ class Place:
                 finally:
                     process.terminate()
 
-    async def _times(self, socket: Path, connections: int, each: int) -> list[float]:
-        async def ask() -> list[float]:
-            reader, writer = await asyncio.open_unix_connection(str(socket))
-            taken = [await _post(reader, writer, self.body()) for _ in range(each)]
-            writer.close()
-            await writer.wait_closed()
-            return taken
 
-        return [seconds for taken in await asyncio.gather(*(ask() for _ in range(connections))) for seconds in taken]
+def create_body(repository: Path, host: str | None = None) -> bytes:
+    """A request for a new task, on this host if it is named."""
+    prompt = f"Fix the login redirect of page {next(_number)}"
+    return json.dumps({"task_id": uuid7(), "repo": str(repository), "prompt": prompt, "host": host}).encode()
+
+
+def create_times(sockets: Sequence[Path], repository: Path, each: int, host: str | None = None) -> list[float]:
+    """Seconds from sending a request to having its whole answer, over a connection to each socket, all at once."""
+    return asyncio.run(_create_times(sockets, repository, each, host))
+
+
+async def _create_times(sockets: Sequence[Path], repository: Path, each: int, host: str | None) -> list[float]:
+    async def ask(socket: Path) -> list[float]:
+        reader, writer = await asyncio.open_unix_connection(str(socket))
+        taken = [await _post(reader, writer, create_body(repository, host)) for _ in range(each)]
+        writer.close()
+        await writer.wait_closed()
+        return taken
+
+    return [seconds for taken in await asyncio.gather(*map(ask, sockets)) for seconds in taken]
 
 
 async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> float:

@@ -16,6 +16,13 @@ WISH = "Fix the login page"
 @contextmanager
 def holding(tasks: int) -> Iterator[BackendProcess]:
     """A backend whose database has so many archived tasks, each with a branch of its own."""
+    with held(tasks) as backend:
+        yield backend.start()
+
+
+@contextmanager
+def held(tasks: int) -> Iterator[BackendProcess]:
+    """The same, which is not started."""
     with tempfile.TemporaryDirectory(prefix="foundry-bench-") as name:
         backend = BackendProcess(Path(name))
         backend.set_script(FAST)
@@ -26,7 +33,6 @@ def holding(tasks: int) -> Iterator[BackendProcess]:
             backend.wait_task(task_id, "archived")
             backend.stop()
             multiply(backend.data / FILE_NAME, task_id, tasks)
-            backend.start()
             yield backend
         finally:
             backend.close()

@@ -1,4 +1,6 @@
-"""Creating tasks on PostgreSQL against a bare durable insert there, and how soon another backend's client is told."""
+"""Creating tasks on PostgreSQL against a bare durable insert there, how soon another backend's client is told, and what
+the 1,000th session and prompt of a task cost there.
+"""
 
 import json
 import statistics
@@ -10,13 +12,15 @@ from pathlib import Path
 import psycopg
 
 from tests.backend.process import BackendProcess
-from tests.bench.create import HANGING, Place
+from tests.bench.create import HANGING, Place, create_body
 from tests.bench.figure import Figure, against_floor, against_limit
+from tests.bench.many_sessions import grown
 from tests.postgres import PostgresServer, why_none
 
 ROUNDS = 5
 ALONE = 100
 TOLD = 50
+HEARD_OF = "Somebody waits to hear of this"
 
 
 def run() -> list[Figure]:
@@ -27,8 +31,13 @@ def run() -> list[Figure]:
         PostgresServer(durable=True) as server,
         server.database() as url,
         server.database() as shared,
+        server.database() as growing,
     ):
-        return [*_creating(Place(Path(name)), url), *_telling(Path(name), shared)]
+        return [
+            *_creating(Place(Path(name)), url),
+            *_telling(Path(name), shared),
+            *grown("--database", growing, where=" on PostgreSQL"),
+        ]
 
 
 def _creating(place: Place, url: str) -> list[Figure]:
@@ -47,7 +56,7 @@ def _creating(place: Place, url: str) -> list[Figure]:
         for _ in range(ROUNDS):
             for _ in range(ALONE):
                 began = time.perf_counter()
-                connection.execute("INSERT INTO bare VALUES (%s)", (place.body(),))
+                connection.execute("INSERT INTO bare VALUES (%s)", (create_body(place.repository),))
                 floors.append(time.perf_counter() - began)
             served += place.times(floor_socket, 1, ALONE)
             creates += place.times(socket, 1, ALONE)
@@ -76,36 +85,43 @@ def _telling(folder: Path, url: str) -> list[Figure]:
         backends.append(BackendProcess(folder / name, options=("--database", url, "--host", name)))
         backends[-1].set_script(HANGING)
     one, two = backends
-    heard: dict[str, float] = {}
-    news = threading.Condition()
     try:
         for each in backends:
             each.start()
-        with two.events("tasks") as events:
-
-            def listen() -> None:
-                for event in events:
-                    if event.event == "task":
-                        with news:
-                            heard.setdefault(json.loads(event.data)["task_id"], time.perf_counter())
-                            news.notify()
-                    if len(heard) == TOLD:
-                        return
-
-            next(events)
-            thread = threading.Thread(target=listen)
-            thread.start()
-            waits = []
-            for number in range(TOLD):
-                task_id = one.create(f"task {number}", host="one")["task_id"]
-                answered = time.perf_counter()
-                with news:
-                    while task_id not in heard:
-                        assert news.wait(10)
-                waits.append(max(0.0, heard[task_id] - answered))
-            thread.join(10)
+        waits = until_told(one, "one", two, TOLD)
     finally:
         for each in backends:
             each.close()
     note = f"bare NOTIFY {bare:.2f} ms"
     return [against_limit("commit → another host's client: p50", statistics.median(waits) * 1000, "ms", 20, note)]
+
+
+def until_told(one: BackendProcess, host: str, other: BackendProcess, count: int) -> list[float]:
+    """Seconds from the answer to a create at one backend, which is this host, to its event on a stream of the other."""
+    heard: dict[str, float] = {}
+    news = threading.Condition()
+    waits = []
+    with other.events("tasks") as events:
+
+        def listen() -> None:
+            for event in events:
+                task = json.loads(event.data) if event.event == "task" else {}
+                if task.get("prompt") == HEARD_OF:
+                    with news:
+                        heard.setdefault(task["task_id"], time.perf_counter())
+                        news.notify()
+                if len(heard) == count:
+                    return
+
+        next(events)
+        thread = threading.Thread(target=listen)
+        thread.start()
+        for _ in range(count):
+            task_id = one.create(HEARD_OF, host=host)["task_id"]
+            answered = time.perf_counter()
+            with news:
+                while task_id not in heard:
+                    assert news.wait(10)
+            waits.append(max(0.0, heard[task_id] - answered))
+        thread.join(10)
+    return waits
