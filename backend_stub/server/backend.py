@@ -70,6 +70,12 @@ class Backend:
         self.hosts.drain()
         self.hub.close()
 
+    def read_elsewhere(self, task_id: str) -> None:
+        """The task is read at another host, and what only this one can find out of it is to be kept true."""
+        self.work.look(task_id)
+        self.far_readers.read_elsewhere(task_id)
+        self.pull_requests.look(task_id)
+
     async def memory(self, task_id: str | None = None) -> MemoryReport:
         """What the agents that run take now, of one task or of all."""
         found: list[AgentMemory] = []

@@ -163,18 +163,12 @@ class Routes:
 
     async def task(self, request: Request) -> Response:
         if came_over(request):
-            return await self._read_elsewhere(request)
+            # Another host tells that it is read there, from the rows.
+            self._backend.read_elsewhere(await self._known_task(request))
+            return Response(status_code=204)
         task = await self._backend.commands.task(request.path_params["task_id"])
         self._backend.work.look(task.task_id)
         return json_answer(task)
-
-    async def _read_elsewhere(self, request: Request) -> Response:
-        """Another host tells that the task is read there; what is to be read comes from the rows, not from here."""
-        task_id = await self._known_task(request)
-        self._backend.work.look(task_id)
-        self._backend.far_readers.read_elsewhere(task_id)
-        self._backend.pull_requests.look(task_id)
-        return Response(status_code=204)
 
     async def patch_task(self, request: Request) -> Response:
         body = await read_body(request, bodies.PatchTask)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from backend_stub.domain.storage import Storage
+from tests.backend.common_database import Backends
 from tests.backend.engines import Database, Postgres, Sqlite
 from tests.backend.in_process import InProcess
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -30,3 +32,9 @@ async def storage(database: Database) -> AsyncIterator[Storage]:
     """A storage of each engine, open and empty."""
     async with database.open() as opened:
         yield opened
+
+
+@pytest.fixture
+def backends(tmp_path: Path, postgres_url: str, postgres: PostgresServer) -> Backends:
+    """Backends on one database that is the test's own."""
+    return Backends(tmp_path, postgres_url, postgres)

@@ -3,93 +3,41 @@
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import psycopg
 import pytest
 from msgspec import structs
-from psycopg import AsyncConnection as Connection
 
 from backend_stub import storage as engines
 from backend_stub.domain.errors import DatabaseUnusableError, IdTakenError, OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.events import Committed
 from backend_stub.storage.postgres import migration, writer
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.connections import answered, connect
+from backend_stub.storage.postgres.connections import answered
 from backend_stub.storage.postgres.migration import VERSION
-from backend_stub.storage.postgres.tables import SQL, OneStatement
-from backend_stub.storage.postgres.written import MOST
+from backend_stub.storage.postgres.tables import SQL
 from backend_stub.storage.writing import OF_A_TASK
-from foundry_tui.contract.codec import encode
-from foundry_tui.contract.events import EventName, TopicKind
 from foundry_tui.contract.ids import uuid7
-from foundry_tui.contract.records import HistoryKind, Repo, TaskDetail
+from foundry_tui.contract.records import HistoryKind, Repo
+from tests.backend.common_database import Backends, told
 from tests.backend.engines import Database, Postgres, kept, lives
 from tests.backend.rows import (
-    REPO,
     first_change,
     item,
     next_change,
     permission,
-    prompt,
-    session,
-    summary_of_session,
     with_rows,
 )
 from tests.backend.wire import Wire
-from tests.postgres import OWNER, POOLER_PORT, PostgresServer, name_of
-from tests.waiting import seen_at_last
+from tests.postgres import OWNER, POOLER_PORT
 
 pytestmark = pytest.mark.anyio
 
 MANY = 60
-
-
-class Backends:
-    """Backends on one database, each with a folder of its own."""
-
-    def __init__(self, folder: Path, url: str, server: PostgresServer) -> None:
-        self.url = url
-        self.name = name_of(url)
-        self.server = server
-        self._folder = folder
-
-    def one(self, name: str, url: str | None = None) -> Database:
-        """One that reaches the database by this URL, if it is another."""
-        folder = self._folder / name
-        folder.mkdir(exist_ok=True)
-        return Database(Postgres(folder, url or self.url, self.server))
-
-    def execute(self, statement: str) -> list[tuple[Any, ...]]:
-        return self.server.execute(statement, self.name)
-
-    @asynccontextmanager
-    async def lock(self, take: bytes = b"SELECT seq FROM foundry.meta FOR UPDATE") -> AsyncIterator[Connection]:
-        """Keep everybody from committing, as one does who commits; or from what else is taken."""
-        async with await Connection.connect(self.url, autocommit=True) as connection:
-            await connection.execute("BEGIN")
-            await connection.execute(take)
-            yield connection
-
-    async def waiting(self) -> int:
-        """The process of PostgreSQL that waits for whoever commits, once there is one."""
-        asked = f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'"
-        return int((await seen_at_last(partial(self.server.execute, asked)))[0][0])
-
-
-@pytest.fixture
-def backends(tmp_path: Path, postgres_url: str, postgres: PostgresServer) -> Backends:
-    return Backends(tmp_path, postgres_url, postgres)
-
-
-def told(database: Database) -> list[tuple[int, EventName, bytes]]:
-    return [(event.seq, event.name, event.data(TopicKind.TASK)) for event in database.told]
 
 
 async def test_every_process_is_told_of_the_commits_of_all_each_once_and_in_one_order(backends: Backends) -> None:
@@ -107,115 +55,6 @@ async def test_every_process_is_told_of_the_commits_of_all_each_once_and_in_one_
             await each.until_told(last)
     assert [seq for seq, *_ in told(several[0])] == list(range(1, last + 1))
     assert told(several[0]) == told(several[1]) == told(several[2])
-
-
-async def test_a_new_task_takes_few_statements_and_as_many_whatever_it_has(backends: Backends) -> None:
-    log = backends.server.folder / "log"
-    backends.server.execute(f"ALTER DATABASE {backends.name} SET log_statement = 'all'")
-    marks = [f"repo-{uuid7()}", f"repo-{uuid7()}"]
-    few, many = (structs.replace(REPO, repo_id=mark) for mark in marks)
-    async with backends.one("here").open() as storage:
-        await storage.commit(first_change("few", repo=few))
-        asked = prompt("s", "p")
-        rows = {"sessions": [session("many", "s", 1, asked)], "prompts": [asked], "hold_branch": "fix", "moved": True}
-        await storage.commit(first_change("many", repo=many, history=((HistoryKind.TASK_CREATED, {}),) * 4, **rows))
-    lines = log.read_text().splitlines()
-    for mark in marks:
-        first = next(number for number, line in enumerate(lines) if mark in line)
-        (process,) = re.findall(r"\[\d+\]", lines[first])
-        after = [line for line in lines[first:] if process in line and "LOG:  " in line]
-        said = [line.partition("LOG:  ")[2] for line in after]
-        assert next(number for number, each in enumerate(said) if each.endswith("COMMIT")) == 1, said
-
-
-async def test_a_new_task_is_one_question_to_the_server_where_nobody_else_commits_and_a_change_two(
-    backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writing: list[psycopg.AsyncConnection] = []
-
-    async def connect_and_remember(address: Address) -> psycopg.AsyncConnection:
-        writing.append(await connect(address))
-        return writing[-1]
-
-    monkeypatch.setattr(writer, "connect", connect_and_remember)
-    async with backends.one("here").open() as storage:
-        first = first_change("t", repo=REPO)
-        await storage.commit(first)
-        for name, change, times in (("create", first_change("u", repo=REPO), 1), ("change", next_change(first), 2)):
-            with (tmp_path / name).open("w+") as said:
-                writing[-1].pgconn.trace(said.fileno())
-                await storage.commit(change)
-                writing[-1].pgconn.untrace()
-                said.seek(0)
-                asked = "".join(re.findall(r"\tF\t\d+\t([SF])(?:ync|lush)\b", said.read()))
-                # Each has the server send what it has to say; psycopg asks for that again at the end of a pipeline.
-                assert len(re.findall("SF?|F", asked)) == times, name
-
-
-async def test_a_new_task_is_found_out_about_whose_only_answer_is_lost(
-    backends: Backends, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    send, lost = OneStatement.send, []
-
-    async def send_and_lose(self: OneStatement, connection: psycopg.AsyncConnection) -> None:
-        if "sent" in lost:
-            await send(self, connection)
-        lost.append("lost")
-        connection.pgconn.finish()
-        raise psycopg.OperationalError
-
-    here = backends.one("here")
-    commits: list[Committed] = []
-    async with here.open() as storage:
-        storage.events.listen(commits.append)
-        await storage.commit(first_change("t", repo=REPO))
-        monkeypatch.setattr(OneStatement, "send", send_and_lose)
-        for name in ("never sent", "sent"):
-            lost[:] = [name]
-            told_before = len(commits)
-            history = await storage.commit(first_change(name, repo=REPO))
-            assert lost == [name, "lost"]
-            (commit,) = commits[told_before:]
-            assert commit.seconds is not None
-            assert [event.record for event in commit.events][-len(history) :] == history
-        (repo,) = await storage.repos()
-        assert repo.task_count == 3
-    assert [event.seq for event in here.told] == list(range(1, len(here.told) + 1))
-
-
-async def test_what_somebody_commits_of_whom_nothing_was_heard_is_not_taken_for_ones_own(backends: Backends) -> None:
-    here, there = backends.one("here"), backends.one("there")
-    async with here.open() as storage, there.open() as other:
-        for number in range(5):
-            await storage.commit(first_change(f"here-{number}", repo=REPO))
-            await other.commit(first_change(f"there-{number}", repo=REPO))
-        (repo,) = await storage.repos()
-        assert repo.task_count == 10
-        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
-        for each in (here, there):
-            await each.until_told(last)
-    assert told(here) == told(there)
-    assert [seq for seq, *_ in told(here)] == list(range(1, last + 1))
-
-
-async def test_what_the_log_has_of_a_change_does_not_grow_with_the_sessions_and_prompts_that_there_are(
-    backends: Backends,
-) -> None:
-    here, there = backends.one("here"), backends.one("there")
-    many = [prompt("s", f"p-{number}") for number in range(10 * MOST)]
-    states = [session("t", "s", 1, *many), *(session("t", f"s-{number}") for number in range(10 * MOST))]
-    change = first_change("t", sessions=states, prompts=many)
-    change = replace(change, task=structs.replace(change.task, sessions=tuple(map(summary_of_session, states))))
-    async with here.open() as writing, there.open():
-        await writing.commit(change)
-        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
-        await there.until_told(last)
-    assert told(here) == told(there)
-    assert isinstance(there.told[0].record, TaskDetail)
-    assert there.told[0].record.sessions == change.task.sessions
-    bare = len(encode(structs.replace(change.task, sessions=()))) + len(encode(structs.replace(states[0], prompts=())))
-    ((largest,),) = backends.execute("SELECT max(length(body)) FROM foundry.events")
-    assert largest <= bare
 
 
 async def test_nothing_is_lost_when_the_listening_connection_or_a_notification_is(backends: Backends) -> None:
