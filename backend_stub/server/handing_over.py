@@ -16,6 +16,7 @@ from backend_stub.domain.hosts import Answered, Asked
 from backend_stub.repository.location import is_repo_id
 from backend_stub.server.backend import Backend
 from foundry_tui.contract.codec import decode
+from foundry_tui.contract.hosts import HostState
 from foundry_tui.contract.repositories import is_remote
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -80,9 +81,13 @@ class HandingOver:
         except msgspec.DecodeError:
             return None
         if place.host is not None:
-            return next(
-                (each.name for each in await self._hosts.all() if place.host in (each.name, each.host_id)), None
-            )
+            asked_for = (each for each in await self._hosts.all() if place.host in (each.name, each.host_id))
+            host = next(asked_for, None)
+            if host is not None and host.state is HostState.DRAINING:
+                raise RefusedError(
+                    503, f"The host {host.name} is stopping. Choose another, or try again when it is back."
+                )
+            return None if host is None else host.name
         if self._hosts.is_alone():
             return None
         path = place.repo if isinstance(place.repo, str) and not is_remote(place.repo) else None

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import anyio
+import httpx
 import pytest
 from msgspec import structs
 
 from backend_stub.domain.storage import Storage
+from backend_stub.server.routes import make_app
 from foundry_tui.contract.events import TASKS
 from foundry_tui.contract.hosts import HostState
 from foundry_tui.contract.requests import TasksSnapshot
@@ -92,6 +94,20 @@ async def test_a_host_that_stops_is_draining(place: InProcess) -> None:
         with anyio.fail_after(5):
             (host,) = await backend.hosts.all()
         assert host.state is HostState.DRAINING
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("by", ["name", "host_id"])
+async def test_no_new_task_is_given_to_a_host_that_stops(place: InProcess, by: str) -> None:
+    async with place.backend(place.provider(), settings()) as backend:
+        backend.stopping()
+        (host,) = await backend.hosts.all()
+        body = {"repo": str(place.repository), "prompt": "x", "host": getattr(host, by)}
+        transport = httpx.ASGITransport(make_app(backend))
+        async with httpx.AsyncClient(transport=transport, base_url="http://foundry") as client:
+            answer = await client.post("/v1/tasks", json=body)
+        assert answer.status_code == 503
+        assert "is stopping" in answer.json()["detail"]
 
 
 @pytest.mark.anyio
