@@ -5,6 +5,7 @@ its sandbox.
 from collections.abc import Sequence
 from contextlib import suppress
 
+import anyio
 from anyio.abc import TaskGroup
 
 from backend_stub.domain.dispatch import Dispatcher, Queue
@@ -24,6 +25,8 @@ from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, T
 LIVING = frozenset(TaskStatus) - ENDED
 ADOPTIONS = 8
 """Tasks that are taken over at once."""
+RETURNS = 4
+"""Tasks that a host goes on with at once when it is back: fewer than it reads at once, so that it answers meanwhile."""
 
 
 class Placement:
@@ -50,6 +53,7 @@ class Placement:
         self._sessions = sessions
         self._operations = operations
         self._release = release
+        self._returning = anyio.CapacityLimiter(RETURNS)
         self._homeless = homeless.queue("homeless", self._look_after, ADOPTIONS)
 
     async def rename(self) -> None:
@@ -92,7 +96,7 @@ class Placement:
             if actor.task_id not in mine:
                 self._tasks.start_soon(self._let_go, actor)
         for task_id in await self._mine(await self._services.storage.having(LIVING)):
-            self._tasks.start_soon(self._go_on, task_id)
+            self._tasks.start_soon(self._return_to, task_id)
 
     def changed(self, commit: Committed) -> None:
         """Another process has committed this."""
@@ -140,6 +144,10 @@ class Placement:
     async def _be_back(self, task_id: str) -> None:
         with suppress(TaskMovedError, StaleRevisionError, StorageUnavailableError):
             await self._services.actors.of(task_id).commit(lambda draft: draft.host.be_back())
+
+    async def _return_to(self, task_id: str) -> None:
+        async with self._returning:
+            await self._go_on(task_id)
 
     async def _go_on(self, task_id: str) -> None:
         """Somebody else has changed a task of this host, as happens while that is thought lost: see what follows."""

@@ -195,20 +195,15 @@ class Readers:
         self, read: Callable[Concatenate[Tables, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Call `read` in one transaction that sees what is committed now; raises `StorageUnavailableError`."""
-        with answered(self._address):
-            return await self._read(read, *args, **kwargs)
-
-    async def _read(
-        self, read: Callable[Concatenate[Tables, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
         # Each connection that was cut meanwhile is met at most once.
         for _ in range(AT_ONCE + 1):
             connection = await self._take()
             try:
-                if read in reading.OF_ONE_STATEMENT:
-                    return await read(PostgresTables(connection), *args, **kwargs)
-                async with connection.pipeline(), connection.transaction():
-                    return await read(PostgresTables(connection), *args, **kwargs)
+                with answered(self._address):
+                    if read in reading.OF_ONE_STATEMENT:
+                        return await read(PostgresTables(connection), *args, **kwargs)
+                    async with connection.pipeline(), connection.transaction():
+                        return await read(PostgresTables(connection), *args, **kwargs)
             except psycopg.Error as error:
                 failure = error
                 if not connection.broken:

@@ -47,15 +47,12 @@ class Statements:
                 raise StorageUnavailableError(why_not(self._address, error, "used")) from error
 
     async def _run(self, name: str, values: Sequence[object]) -> AsyncCursor[Row]:
-        with answered(self._address):
-            return await self._sent(name, values)
-
-    async def _sent(self, name: str, values: Sequence[object]) -> AsyncCursor[Row]:
         # Each connection that was cut meanwhile is met at most once.
         for _ in range(AT_ONCE + 1):
             async with self._connection() as connection:
                 try:
-                    return await connection.execute(SQL[name], values, binary=True)
+                    with answered(self._address):
+                        return await connection.execute(SQL[name], values, binary=True)
                 except psycopg.Error as error:
                     failure = error
                     if not connection.broken:
