@@ -155,7 +155,7 @@ async def test_a_commit_of_which_nothing_is_heard_may_be_kept_or_not(
                 "FOR EACH ROW EXECUTE FUNCTION foundry.stand()"
             )
             lock = await stack.enter_async_context(backends.lock(b"SELECT pg_advisory_xact_lock(1)"))
-            monkeypatch.setattr(writer, "COMMIT_SECONDS", 2.0)
+            monkeypatch.setattr(writer, "COMMIT_SECONDS", 5.0)
             monkeypatch.setattr(writer, "SETTLE_SECONDS", 0.1)
 
             async def commit() -> None:
