@@ -31,6 +31,28 @@ def test_comments_are_kept_until_they_are_sent_together(cli: Cli) -> None:
     assert "no comment to send" in cli("comments", task_id, "--send", code=1).err
 
 
+def test_nothing_outside_of_the_sandbox_is_quoted(cli: Cli, tmp_path: Path) -> None:
+    words = ("--provider", "local", "--wait", "ensure_agent", "--timeout", "30s")
+    task_id = cli("create", "change a file", *words, code=0).out.strip()
+    folder = Path(cli("path", task_id, code=0).out.strip())
+    secret = tmp_path / "key"
+    secret.write_text("open\nSECRET\n")
+    (folder / "own.txt").write_text("inside\n")
+    (folder / "inner").symlink_to("own.txt")
+    (folder / "notes.txt").symlink_to(secret)
+    (folder / "round").symlink_to("round")
+    (folder / "above").symlink_to(tmp_path, target_is_directory=True)
+    for path in ("notes.txt", "above/key", str(secret), f"../../../../../../../../../../..{secret}"):
+        refused = cli("comment", task_id, f"{path}:2", "why?", code=1)
+        assert "leads out of the sandbox" in refused.err
+    # A link that is changed is what its diff has: where it leads to.
+    for path in ("notes.txt", "inner", str(folder / "own.txt"), "round", "not there"):
+        cli("comment", task_id, f"{path}:1", "why?", code=0)
+    told = cli("comments", task_id, "--json", code=0).json["comments"]
+    assert [each["path"] for each in told] == ["notes.txt", "inner", "own.txt", "round", "not there"]
+    assert [each["code"] for each in told] == [str(secret), "own.txt", "inside", "round", ""]
+
+
 def test_what_is_no_place_is_refused(shared: Cli) -> None:
     task_id = shared.create("be commented on")["task_id"]
     for place in ("a.py", "a.py:0", "a.py:5-2", ":3", "a.py:x", "a.py:" + "9" * 5_000):

@@ -52,7 +52,7 @@ def comment(context: Context, ctx: click.Context, task: str, place: str, text: s
         raise click.UsageError("the comment is empty.", ctx)
     check_text(ctx, "the comment", text)
     detail = context.task(task)
-    path, first, last = found[1].removeprefix("./"), int(found[2]), int(found[3] or found[2])
+    path, first, last = _in_sandbox(detail, found[1]), int(found[2]), int(found[3] or found[2])
     made = _on_lines(context, detail, task, path, (first, last), text.strip())
     with _told_apart():
         _kept(context).put(detail.task_id, made)
@@ -111,6 +111,13 @@ def comments(context: Context, task: str, send: bool, session: str | None, as_js
             say("There are no comments.")
 
 
+def _in_sandbox(detail: TaskDetail, path: str) -> str:
+    """The path as the diff has it: an editor knows a file by its whole one."""
+    if detail.sandbox is not None and Path(path).is_relative_to(detail.sandbox.cwd):
+        return str(Path(path).relative_to(detail.sandbox.cwd))
+    return path.removeprefix("./")
+
+
 def _told(each: PlacedComment) -> dict[str, object]:
     comment = each.comment
     return {
@@ -156,19 +163,23 @@ def _on_lines(context: Context, detail: TaskDetail, task: str, path: str, lines:
     meant = [line for line in _lines_of(context, detail, task, path) if first <= line.new <= last]
     if len(meant) == last - first + 1:
         return comment_on(uuid7(), path, meant, text)
-    code = ""
-    if detail.sandbox is not None and not Path(path).is_absolute() and ".." not in Path(path).parts:
-        code = _code_of(Path(detail.sandbox.cwd) / path, first, last)
+    code = "" if detail.sandbox is None else _code_of(Path(detail.sandbox.cwd), path, first, last)
     return Comment(comment_id=uuid7(), path=path, first=first, last=last, code=code, text=text)
 
 
-def _code_of(file: Path, first: int, last: int) -> str:
-    """These lines of a file; empty where it is elsewhere, or has no such lines. A line too far is an error."""
+def _code_of(sandbox: Path, path: str, first: int, last: int) -> str:
+    """These lines of a file; empty where there is none. A line too far is an error, as is what leads elsewhere: the
+    agent is to be quoted nothing that is not in its sandbox, and a link that it made can lead anywhere."""
     try:
+        # Links are followed to find out where they lead, and no further.
+        file = (sandbox / path).resolve(strict=True)
+        if not file.is_relative_to(sandbox.resolve()):
+            raise CommandError(f"{printable(path)} leads out of the sandbox", hint=f"comment on a file in {sandbox}")
         if not file.is_file() or file.stat().st_size > MOST_BYTES:
             return ""
         found = file.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
+    except (OSError, RuntimeError, ValueError):
+        # Until Python 3.12 a link that leads to itself is a RuntimeError.
         return ""
     if found and not found[-1]:
         found.pop()
