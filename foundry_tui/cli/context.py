@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from foundry_tui.contract.records import TaskDetail, TaskSummary
 
 PATCH_SECONDS = 150.0
-"""How long the backend has to compare a sandbox with its base; it gives up a little earlier by itself."""
+"""How long a backend that answers has to compare a sandbox with its base; it gives up a little earlier by itself."""
 
 
 T = TypeVar("T")
@@ -139,7 +139,7 @@ class Context:
         query = {"format": "patch", "since": since}
         with asking_about(given):
             path = task_path(task_id, "/diff")
-            return self.client.send("GET", path, query=query, timeout=PATCH_SECONDS, media=PATCH_TYPE)[1]
+            return self.client.send("GET", path, query=query, at_work=PATCH_SECONDS, media=PATCH_TYPE)[1]
 
 
 def match(given: str, tasks: "tuple[TaskSummary, ...]") -> "TaskSummary":

@@ -17,7 +17,7 @@ def _read(context: Context, task_id: str, given: str, since: str, newer: str = "
     query = {"since": since, "newer": newer}
     try:
         with asking_about(given):
-            return context.client.read("GET", task_path(task_id, "/diff"), Diff, query=query, timeout=PATCH_SECONDS)
+            return context.client.read("GET", task_path(task_id, "/diff"), Diff, query=query, at_work=PATCH_SECONDS)
     except ProblemError as error:
         if error.problem.status == 422:
             why = "; ".join(each.message for each in error.problem.errors or ())

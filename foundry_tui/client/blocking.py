@@ -4,8 +4,9 @@ The app speaks through `Api`, on an event loop, for which a command that asks on
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
@@ -30,6 +31,8 @@ OWN_SECONDS = 6.0
 """The same for our own backend, with which this machine may be busy."""
 PIECE = 65_536
 """Bytes of an answer for which the waiting begins anew, so that a long one may take its time and a drip may not."""
+HEALTH = "/v1/health"
+"""What any backend answers at once, whatever else it is at."""
 
 
 class BlockingClient:
@@ -67,9 +70,10 @@ class BlockingClient:
         body: object = None,
         query: Mapping[str, object] | None = None,
         timeout: float | None = None,
+        at_work: float | None = None,
     ) -> tuple[bytes, T]:
-        """The answer as it came and decoded; raises as `call` does."""
-        status, answer = self.send(method, path, body=body, query=query, timeout=timeout)
+        """The answer as it came and decoded; waits as `send` does, and raises as `call` does."""
+        status, answer = self.send(method, path, body=body, query=query, timeout=timeout, at_work=at_work)
         try:
             return answer, codec.decode(answer, type_)
         except msgspec.DecodeError as error:
@@ -89,14 +93,18 @@ class BlockingClient:
         body: object = None,
         query: Mapping[str, object] | None = None,
         timeout: float | None = None,
+        at_work: float | None = None,
         media: str | None = None,
     ) -> tuple[int, bytes]:
         """Status and body of a good answer, which has to be of the type `media`; raises as `call` does.
 
+        What the backend makes while we wait may take `at_work` seconds, as long as it answers other requests in the
+        usual time: that it hangs is known as soon as of any other.
+
         The exchange runs on a thread, which is left behind when its time is over: no time-out of a socket ends what
         comes byte by byte, nor a name that is looked up without end.
         """
-        patience = self.patience if timeout is None else timeout
+        patience = at_work or (self.patience if timeout is None else timeout)
         # making it takes time that is not the backend's
         http = make_blocking_http(self.target, patience)
         told: SimpleQueue[tuple[int, bytes] | BaseException | None] = SimpleQueue()
@@ -108,15 +116,28 @@ class BlockingClient:
                 told.put(error)
 
         threading.Thread(target=exchange, name=f"{method} {path}", daemon=True).start()
+        # the first look and its answer are within the usual time
+        look = patience if at_work is None else self.patience / 4
+        until = time.monotonic() + patience
         while True:
             try:
-                got = told.get(timeout=patience)
+                got = told.get(timeout=max(0.0, min(look, until - time.monotonic())))
             except Empty:
-                raise self.silent(patience) from None
+                if time.monotonic() >= until:
+                    raise self.silent(patience) from None
+                self._look(self.patience - look)
+                look = self.patience / 2
+                continue
             if isinstance(got, BaseException):
                 raise got
             if got is not None:
                 return got
+            until = time.monotonic() + patience
+
+    def _look(self, patience: float) -> None:
+        """Raises as `call` does where the backend does not answer at all any more."""
+        with suppress(ProblemError):
+            self.send("GET", HEALTH, timeout=patience)
 
     def _exchange(
         self,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foundry_tui.cli import context, main
+from foundry_tui.cli import main
 from foundry_tui.cli.startup import statusline as line
 from foundry_tui.client import blocking as wire
 from foundry_tui.process import backend as daemon
@@ -57,7 +57,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     for name in ("CONFIG", "DATA", "STATE", "RUNTIME"):
         monkeypatch.setenv(f"XDG_{name}_{'DIR' if name == 'RUNTIME' else 'HOME'}", str(tmp_path / name))
     monkeypatch.setattr(wire, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(context, "PATCH_SECONDS", 0.2)
     monkeypatch.setattr(daemon, "HEALTH_SECONDS", 0.2)
     monkeypatch.setattr(line, "ANSWER_SECONDS", 0.2)
 
@@ -104,6 +103,9 @@ ORDERS: tuple[tuple[object, ...], ...] = (
     ("prompt", ID, "go on"),
     ("diff", ID),
     ("diff", ID, "--since", "last"),
+    ("diff", ID, "--stat"),
+    ("diff", ID, "--json"),
+    ("comment", ID, "a.py:1", "why?"),
 )
 """What is done with a task that is known."""
 
