@@ -388,7 +388,7 @@ class DiffDocument:
         at = next((number for number, file in enumerate(self.files) if file.diff.path == place.path), None)
         if at is None:
             following = (number for number, file in enumerate(self.files) if file.diff.path > place.path)
-            return self._starts[next(following, 0)] if self.files else 0
+            return self._starts[next(following, len(self.files) - 1)] if self.files else 0
         file = self.files[at]
         # Lines that were put before it gave it another number: what it says finds it then.
         best, distance = 0, (1, place.number)

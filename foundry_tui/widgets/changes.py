@@ -84,7 +84,10 @@ class ChangesHead(Drawn):
         if lines.searched:
             found = f"{lines.match:,} of {len(lines.matches):,}" if lines.matches else "not found"
             text.append(f"{found}  ", style_of(self, "diff--warning"))
-        at, count = document.file_at(lines.cursor) + 1, len(document.files)
+        at, count = document.file_at(lines.cursor) + 1, document.file_count
+        if at > count:
+            # Behind those that differ stand the others that were commented on.
+            return text.append("not changed " if count else "", dim)
         return text.append(f"file {at:,} of {count:,} " if self.size.width >= ROOM else f"{at:,}/{count:,} ", dim)
 
 

@@ -242,7 +242,9 @@ class DiffStrips:
         room = max(0, width - 2)
         words, changed = self._words(file, place, line)
         # What was changed far to the right is brought into sight, unless one has chosen what is.
-        brought = max(0, changed - room // 3) if changed >= room - LEAST_SEEN and not self.shift else 0
+        # Both sides by the narrower one, so that they show the same part of it.
+        least = min(room, (self.width - 2) // 2 - self._digits(file) - 3) if file.split else room
+        brought = max(0, changed - least // 3) if changed >= least - LEAST_SEEN and not self.shift else 0
         shift = self.shift + brought
         text = flat(line.text[: shift + width + 1])
         parts: Coloured | None = None

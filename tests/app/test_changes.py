@@ -342,6 +342,31 @@ async def test_what_was_changed_far_to_the_right_is_in_sight() -> None:
         assert "then the" not in text_of(on, ChangesView)
 
 
+async def test_both_sides_show_the_same_part_of_a_long_line() -> None:
+    for before in range(44, 49):
+        old = f"{'x' * before} = {'one, two, three, ' * 3}\n"
+        async with reviewing((file_diff("a.txt", old, old.replace("= one", "= the one")),), size=(140, 24)) as on:
+            await on.press("n")
+            left, right = at(on).split("│")
+            assert ("…x" in left) == ("…x" in right), before
+
+
+async def test_a_file_that_only_has_a_comment_is_none_of_those_counted() -> None:
+    async with reviewing((file_diff("a.py", "1\n", "2\n"), file_diff("b.py", "1\n", "2\n"))) as on:
+        await on.press("n", "m", *"why", "ctrl+s")
+        view = on.app.screen.query_one(ChangesView)
+        view.show((file_diff("b.py", "1\n", "2\n"), file_diff("c.py", "1\n", "2\n")))
+        await on.press("g", "g")
+        assert "file 1 of 2" in text_of(on, ChangesView)
+        await on.press("G")
+        shown = text_of(on, ChangesView)
+        assert "▾ a.py" in shown and "file 3" not in shown
+        # What the cursor was on is gone: it is where that stood.
+        await on.press("m", "ctrl+s")
+        view.lines.document.set_comments(())
+        assert view.lines.document.find(Place("z.py")) == view.lines.document.start_of(1)
+
+
 async def test_what_reviewers_said_stands_at_its_lines() -> None:
     old = "".join(f"line {number}\n" for number in range(1, 60))
     new = old.replace("line 9\n", "line 8a\nline nine\n").replace("line 50\n", "line fifty\n")
