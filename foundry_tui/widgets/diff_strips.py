@@ -154,6 +154,9 @@ class DiffStrips:
     def _about(self, file: FileInDiff, folded: bool) -> str:
         diff = file.diff
         word = STATUS_WORDS.get(diff.status[:1], "")
+        if folded and word:
+            # Else it stands below.
+            word = next((note for note in file.patch.notes if note.startswith(f"{word} from ")), word)
         said = [word, *((file.folds, size_words(diff)) if folded and file.folds else ())]
         if folded and file.comments:
             said.append(f"{len(file.comments)} comment{'s' * (len(file.comments) != 1)}")

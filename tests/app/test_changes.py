@@ -342,6 +342,15 @@ async def test_what_was_changed_far_to_the_right_is_in_sight() -> None:
         assert "then the" not in text_of(on, ChangesView)
 
 
+async def test_a_renamed_file_says_from_where_also_while_it_is_folded() -> None:
+    patch = "similarity index 97%\nrename from shop/old.py\nrename to shop/new.py\n@@ -1 +1 @@\n-1\n+2\n"
+    renamed = FileDiff(path="shop/new.py", status="R", added=1, removed=1, patch=f"diff --git a/x b/y\n{patch}")
+    async with reviewing((renamed,)) as on:
+        assert text_of(on, ChangesView).count("renamed from shop/old.py, 97% alike") == 1
+        await on.press("o")
+        assert "▸ shop/new.py  renamed from shop/old.py, 97% alike" in at(on)
+
+
 async def test_both_sides_show_the_same_part_of_a_long_line() -> None:
     for before in range(44, 49):
         old = f"{'x' * before} = {'one, two, three, ' * 3}\n"
