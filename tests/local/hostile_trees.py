@@ -100,8 +100,11 @@ def seen(folder: bytes) -> dict[bytes, tuple[str, bytes]]:
             where = os.path.relpath(path, folder)
             if where == b".git":
                 continue
-            if os.path.islink(path):
+            mode = os.lstat(path).st_mode
+            if stat.S_ISLNK(mode):
                 found[where] = ("link", os.readlink(path))
+            elif not stat.S_ISREG(mode):
+                found[where] = ("pipe" if stat.S_ISFIFO(mode) else "socket", b"")
             else:
                 found[where] = (
                     "x" if os.stat(path).st_mode & stat.S_IXUSR else "-",

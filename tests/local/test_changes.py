@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import anyio
@@ -269,3 +270,28 @@ async def test_new_files_share_what_the_patches_of_a_task_may_take(
         assert ["xxx" in file.patch for file in files.values()] == [True, True, False, False, False]
         assert [file.cut for file in files.values()] == [False, False, True, True, True]
         assert {(file.added, file.removed) for file in files.values()} == {(1, 0)}
+
+
+async def test_what_only_the_index_gave_up_is_no_change_and_hides_none(git_world: LocalWorld) -> None:
+    """As after an undo of a turn in which the agent renamed a file by git, or a conflict solved as the base has it."""
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        folder = Path(task.sandbox.cwd)
+        git(folder, "rm", "--quiet", "--cached", "b.txt")
+        (folder / "a.txt").write_text("changed\n")
+        (found,) = (await computed(git_world, provider, task)).values()
+        assert (found.path, found.added, found.removed, found.cut) == ("a.txt", 1, 2, False)
+        assert "+changed\n" in found.patch
+        base = git(folder, "rev-parse", "HEAD:a.txt")
+        stages = "".join(f"100644 {base} {stage}\ta.txt\n" for stage in (1, 2, 3))
+        subprocess.run(
+            ["git", "update-index", "--index-info"],
+            cwd=folder,
+            input=f"0 {'0' * 40}\ta.txt\n{stages}".encode(),
+            check=True,
+        )
+        (folder / "a.txt").write_text("one\ntwo\n")
+        (folder / "c.txt").write_text("new\n")
+        (found,) = (await computed(git_world, provider, task)).values()
+        assert (found.path, found.added) == ("c.txt", 1)

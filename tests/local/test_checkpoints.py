@@ -328,6 +328,21 @@ async def test_what_was_compared_is_kept_while_the_trees_are_the_same(
         assert len(compared) == 2
 
 
+async def test_a_renamed_file_counts_once_as_in_the_diff(git_world: LocalWorld) -> None:
+    async with sandbox(git_world) as (provider, task, folder):
+        call, keeper = git_world.call(task), provider.checkpoints
+        (folder / "long.txt").write_text("".join(f"line {number}\n" for number in range(50)))
+        await keeper.begin(call, "p1")
+        (folder / "long.txt").rename(folder / "moved.txt")
+        with (folder / "moved.txt").open("a") as file:
+            file.write("more\n")
+        _, after = await keeper.end(call, ["p1"])
+        (file_of_diff,) = await keeper.diff(call, "last")
+        assert (after.files, after.added, after.removed) == (1, file_of_diff.added, file_of_diff.removed) == (1, 1, 0)
+        undone = await provider.way_home.operate(call, operation("1"), Told())
+        assert undone.result["files"] == 1
+
+
 async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git_world: LocalWorld) -> None:
     async with sandbox(git_world) as (provider, task, folder):
         call = git_world.call(task)

@@ -26,7 +26,7 @@ from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import CallError, GitError
 from backend_stub.machine import processes
 from backend_stub.providers.local.binary_sizes import with_sizes
-from backend_stub.providers.local.comparison import files_of_side, within_limits
+from backend_stub.providers.local.comparison import files_of_side, line_counts, within_limits
 from backend_stub.providers.local.kept_patch import write_kept
 from backend_stub.providers.local.own_git_folder import room_beside
 from backend_stub.providers.local.record import KNOWN_PATCH, Made, Record, Records
@@ -344,15 +344,14 @@ class TaskCheckpoints:
         return kept.tree
 
     async def count(self, old: str, new: str) -> tuple[int, int, int]:
-        """Files that differ between two trees, and lines added and removed."""
+        """Files that differ between two trees, and lines added and removed, as the diff of the two has them."""
         if old == new:
             return 0, 0, 0
         counted = await self.snapshot.git(
-            "diff-tree", "-r", "--numstat", "-z", "--no-renames", "--no-ext-diff", old, new
+            "diff-tree", "-r", "--numstat", "-z", "--find-renames", "--no-ext-diff", old, new
         )
-        lines = [line.split(b"\t", 2) for line in counted.stdout.split(b"\0") if line]
-        added, removed = (sum(int(line[side]) for line in lines if line[side].isdigit()) for side in (0, 1))
-        return len(lines), added, removed
+        lines = line_counts(counted.stdout).values()
+        return len(lines), sum(added or 0 for added, _ in lines), sum(removed or 0 for _, removed in lines)
 
     async def _with_what_is_in_the_way(self, now: str, target: str) -> str:
         ignored = await in_the_way(self.snapshot, now, target)

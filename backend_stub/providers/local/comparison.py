@@ -12,8 +12,8 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -206,17 +206,14 @@ async def _sides(
         dropped = set(await _names(folder, real, *_names_of("--cached", "--diff-filter=D"), base, "--"))
         unmerged = set(await _names(folder, real, *_names_of("--cached", "--diff-filter=U"), base, "--"))
         again = [*(name for name in untracked if name in dropped), *unmerged]
-        await _put(folder, variables, again, len(base))
-        await run_git(
-            folder, "update-index", "-q", "--refresh",
-            timeout=GIT_LIMIT, environment=variables, accept=(0, 1),
-        )  # fmt: skip
+        await _put(folder, variables, again, len(base), await _entries_of(folder, real, base) if again else {})
+        await _look_at_all(folder, variables)
         new = [name for name in untracked if name not in dropped]
         read, unread = await anyio.to_thread.run_sync(_within, Path(folder), new, most_files, most_bytes)
         make_raw = partial(make_git_folder, Path(room) / "git", len(base), attributes=RAW)
         await anyio.to_thread.run_sync(make_raw)
         raw = {"GIT_DIR": f"{room}/git", "GIT_WORK_TREE": folder}
-        await _put(folder, raw, read, len(base))
+        await _put(folder, raw, read, len(base), {})
         configured = await run_git(
             folder, "config", "--default", "", "--get", "core.autocrlf", timeout=GIT_LIMIT, environment=real
         )
@@ -261,26 +258,79 @@ def _copy_index(git_dir: str, room: str) -> None:
         shutil.copy2(index, f"{room}/index")
 
 
-async def _put(folder: str, variables: dict[str, str], names: Sequence[str], hash_length: int) -> None:
-    """Have the index hold these files of the worktree, as something to be compared with what is on the disk."""
+async def _look_at_all(folder: str, variables: dict[str, str]) -> None:
+    """Have the index say of each file whether it is as on the disk, also of those that git was told not to look at; a
+    pipe or a socket in the place of a file is no file, and git would fail to read it.
+    """
+    marked = await run_git(folder, "ls-files", "-v", "-z", timeout=GIT_LIMIT, environment=variables)
+    skipped = await anyio.to_thread.run_sync(_there_but_skipped, Path(folder), marked.stdout)
+    if skipped:
+        await _on_index(folder, variables, skipped, "--no-skip-worktree")
+    await run_git(
+        folder, "update-index", "-q", "--really-refresh",
+        timeout=GIT_LIMIT, environment=variables, accept=(0, 1),
+    )  # fmt: skip
+    differing = await _names(folder, variables, "diff-files", "--name-only", "-z", "--ignore-submodules=dirty")
+    if no_files := await anyio.to_thread.run_sync(_no_files, Path(folder), differing):
+        await _on_index(folder, variables, no_files, "--force-remove")
+
+
+async def _on_index(folder: str, variables: dict[str, str], names: Sequence[str], what: str) -> None:
+    given = "".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")
+    words = ("update-index", what, "-z", "--stdin")
+    await run_git(folder, *words, timeout=GIT_LIMIT, environment=variables, given=given)
+
+
+def _there_but_skipped(folder: Path, marked: bytes) -> list[str]:
+    """In a thread: the files that are there though git is not to look for them, of `ls-files -v -z`."""
+    names = [os.fsdecode(line[2:]) for line in marked.split(b"\0") if line[:1] in (b"S", b"s")]
+    return [name for name in names if os.path.lexists(folder / name)]
+
+
+def _no_files(folder: Path, names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        with suppress(OSError):
+            mode = os.lstat(folder / name).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+                found.append(name)
+    return found
+
+
+async def _entries_of(folder: str, variables: dict[str, str], tree: str) -> dict[str, str]:
+    """Mode and object of each file of a tree."""
+    listed = await _names(folder, variables, "ls-tree", "-r", "-z", "--full-tree", tree)
+    entries = (line.partition("\t") for line in listed)
+    return {name: f"{entry.split(' ')[0]} {entry.split(' ')[2]}" for entry, _, name in entries}
+
+
+async def _put(
+    folder: str, variables: dict[str, str], names: Sequence[str], hash_length: int, known: Mapping[str, str]
+) -> None:
+    """Have the index hold these files of the worktree, as something to be compared with what is on the disk: as they
+    are `known`, so that git finds those that are the same, or else without content.
+    """
     if not names:
         return
-    given = await anyio.to_thread.run_sync(_entries, Path(folder), names, _EMPTY_FILES[hash_length])
+    given = await anyio.to_thread.run_sync(_entries, Path(folder), names, _EMPTY_FILES[hash_length], known)
     await run_git(
         folder, "update-index", "-z", "--index-info", timeout=GIT_LIMIT, environment=variables, given=given
     )  # fmt: skip
 
 
-def _entries(folder: Path, names: Sequence[str], content: str) -> bytes:
+def _entries(folder: Path, names: Sequence[str], content: str, known: Mapping[str, str]) -> bytes:
     lines = []
     for name in names:
-        try:
-            mode = os.lstat(folder / name).st_mode
-        except OSError:
-            mode = stat.S_IFREG
-        kind = "120000" if stat.S_ISLNK(mode) else "100755" if mode & stat.S_IXUSR else "100644"
+        entry = known.get(name)
+        if entry is None:
+            try:
+                mode = os.lstat(folder / name).st_mode
+            except OSError:
+                mode = stat.S_IFREG
+            kind = "120000" if stat.S_ISLNK(mode) else "100755" if mode & stat.S_IXUSR else "100644"
+            entry = f"{kind} {content}"
         # Without its other sides, should it have conflicts.
-        lines.append(f"0 {'0' * len(content)}\t{name}\0{kind} {content} 0\t{name}\0")
+        lines.append(f"0 {'0' * len(content)}\t{name}\0{entry} 0\t{name}\0")
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
@@ -306,7 +356,7 @@ async def files_of_side(side: Side, *, is_new: bool = False) -> list[FileDiff]:
     names = _statuses(await side.run("--raw", "-z"))
     if not names:
         return []
-    numbers = _numbers(await side.run("--numstat", "-z"))
+    numbers = line_counts(await side.run("--numstat", "-z"))
     sections = _sections(await side.run("--patch"))
     # A file that became a link is taken away in one section and made in the next.
     whole = sum(2 if status == "T" else 1 for status, _ in names) == len(sections)
@@ -344,7 +394,7 @@ def _statuses(raw: bytes) -> list[tuple[str, str]]:
     return found
 
 
-def _numbers(numstat: bytes) -> dict[str, tuple[int | None, int | None]]:
+def line_counts(numstat: bytes) -> dict[str, tuple[int | None, int | None]]:
     """Lines added and removed by path, of `--numstat -z`; None for what has no lines."""
     fields = iter(numstat.decode("utf-8", "surrogateescape").split("\0"))
     found: dict[str, tuple[int | None, int | None]] = {}

@@ -7,6 +7,7 @@ is made away with is always in a tree.
 import os
 import stat
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -29,6 +30,9 @@ async def become(snapshot: Snapshot, now: str, target: str, room: Path, others: 
     it is begun again.
     """
     aim = await _aim(snapshot, now, target, room, others)
+    # No tree has pipes and sockets, and git would not put a file in their place.
+    standing = await in_the_way(snapshot, now, aim)
+    await anyio.to_thread.run_sync(_clear, snapshot.worktree.folder, standing)
     done = await snapshot.git("read-tree", "-m", "-u", now, aim, accept=(0, 128))
     if done.exit_code != 0:
         why = done.stderr.strip().removeprefix("error: ")[-300:]
@@ -136,6 +140,15 @@ def _above(name: str) -> Iterable[str]:
     while at >= 0:
         yield name[:at]
         at = name.find("/", at + 1)
+
+
+def _clear(folder: str, names: Iterable[str]) -> None:
+    """In a thread: make away with those that are pipes or sockets, which hold nothing."""
+    for name in names:
+        with suppress(OSError):
+            mode = os.lstat(f"{folder}/{name}").st_mode
+            if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+                os.unlink(f"{folder}/{name}")
 
 
 def _standing(folder: str, names: Iterable[str]) -> tuple[list[str], str | None]:
