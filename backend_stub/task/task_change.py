@@ -241,12 +241,15 @@ class TaskChange:
         self.stages.begin(name, attempt, timeout_ms)
 
     def pass_stage(self, name: StageName) -> None:
-        """The stage was done before: only its status is passed, on the way to a stage that was not. History has told
-        of that stage already.
+        """The stage was done before: only its status is passed, on the way to a stage that was not.
+
+        History says so, since every change of status leaves an event; that of a stage done is `stage.completed`, and
+        there is one of it.
         """
         here = STAGE_OF_STATUS.get(self.status)
         if self.status is TaskStatus.QUEUED or (here is not None and STAGES.index(here) < STAGES.index(name)):
             self._move(STATUS_OF_STAGE[name])
+            self.record(HistoryKind.PROVISION_RESUMED, stage=name, status=self.status, done=True)
 
     def retry_stage(self, name: StageName, error: TaskError, next_at: int) -> None:
         """The attempt failed, and the next is due then."""

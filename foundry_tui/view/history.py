@@ -103,6 +103,8 @@ def sentence(event: HistoryEvent) -> str:
     stage = event.payload.get("stage")
     name = STEP_NAMES[StageName(stage)] if isinstance(stage, str) else str(stage or "")
     operation = str(event.payload.get("operation", "operation")).replace("_", " ")
+    if event.kind is HistoryKind.PROVISION_RESUMED and event.payload.get("done"):
+        return f"{name} was done before"
     said = _SENTENCES[event.kind].replace("{stage}", name).replace("{operation}", operation)
     asked = _ASKED.get(str(event.payload.get("kind")))
     return said.replace("permission", asked) if asked and event.kind in _QUESTIONS else said
