@@ -38,6 +38,7 @@ from foundry_tui.view.new_task import (
     NOTHING,
     OPTIONS,
     Remark,
+    another_line,
     base_remark,
     branch_remark,
     find_repo,
@@ -46,6 +47,7 @@ from foundry_tui.view.new_task import (
     location,
     more_options,
     option_summary,
+    options_line,
     ordered,
     permissions_remark,
     prompt_remark,
@@ -235,15 +237,11 @@ class NewTaskScreen(FoundryDialog[None]):
         self.query_one(ChoiceFields).show(hints, remarks)
         meant = self.values["provider"] in ("", self._told.default_provider)
         self._no_agent.show(self.foundry.no_agent if meant else None, self.key_of("install_agent"))
-        folded = not self.has_class("-unfolded")
-        arrow = (">" if folded else "v") if self.foundry.options.ascii else ("▸" if folded else "▾")
-        summary = f": {option_summary(self.values)}" if folded else ""
-        # The key first: what does not fit on the line is cut.
-        self.query_one("#options-line", Static).update(f"{arrow} Options {self.key_of('toggle_options')}{summary}")
-        boxes = ("[ ]", "[x]") if self.foundry.options.ascii else ("☐", "☑")
-        self.query_one("#another", Static).update(
-            f"{boxes[self._another]} Stay open to create another  {self.key_of('toggle_another')}"
-        )
+        ascii_only, folded = self.foundry.options.ascii, not self.has_class("-unfolded")
+        options = options_line(self.values, self.key_of("toggle_options"), folded=folded, ascii_only=ascii_only)
+        self.query_one("#options-line", Static).update(options)
+        another = another_line(self._another, self.key_of("toggle_another"), ascii_only=ascii_only)
+        self.query_one("#another", Static).update(another)
         repo = self.place.repo
         if repo is not None and repo.repo_id not in self._told.asked:
             self._told.asked.add(repo.repo_id)

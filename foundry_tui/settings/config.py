@@ -9,10 +9,10 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.connection import Target
@@ -33,6 +33,7 @@ from foundry_tui.settings.handed_over import (
     servers_of_environ,
 )
 from foundry_tui.settings.paths import absolute, config_file, default_data_dir, runtime_dir
+from foundry_tui.settings.sections import AgentLife, App, Backend, Local, Provision
 from foundry_tui.settings.token import read_token
 
 SOCKET_NAME = "backend.sock"
@@ -41,68 +42,8 @@ LOCK_NAME = "lock"
 LOOK_SECONDS = 1.0
 """How long a backend may take to be found; one that is busy is there all the same."""
 
-Text = Annotated[str, Meta(min_length=1)]
-Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
-Milliseconds = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-Minutes = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
 FOR_BACKEND = ("provision", "local", "agents")
 """The sections of `KEYS` that our own backend is told of by its environment."""
-
-
-class Backend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[backend]`: which backend is spoken to, and how our own is started."""
-
-    address: Text | None = None
-    token_file: Text | None = None
-    token_keyring: Text | None = None
-    ca_file: Text | None = None
-    data_dir: Text | None = None
-    listen: Text | None = None
-    allow_remote: tuple[Text, ...] | None = None
-    tls_cert: Text | None = None
-    tls_key: Text | None = None
-    insecure: bool = False
-    database: Text | None = None
-    host: Text | None = None
-    max_provisioning: Count | None = None
-
-
-class Provision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[provision]`: how our own backend prepares tasks. Absent values are the backend's own, per stage."""
-
-    provider: Text | None = None
-    stage_timeout_ms: Count | None = None
-    stage_attempts: Count | None = None
-    stage_backoff_ms: Milliseconds | None = None
-
-
-class Local(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[local]`: how the provider `local` of our own backend works. Absent values are the backend's own."""
-
-    agent: Text | None = None
-    sandbox_agent: Text | None = None
-    permissions: Literal["ask", "reads", "all"] | None = None
-    copy_files: tuple[Text, ...] | None = None
-    setup_timeout_ms: Count | None = None
-    fetch_timeout_ms: Count | None = None
-    bubblewrap: bool | None = None
-    writable: tuple[Text, ...] | None = None
-
-
-class AgentLife(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[agents]`: what holds for all agents of our own backend, beside the `[agents.NAME]`."""
-
-    idle_minutes: Minutes | None = None
-
-
-class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[app]`: how the app looks and tells."""
-
-    theme: Text | None = None
-    ascii: bool | None = None
-    notifications: bool = True
-    bell: bool = True
-    terminal_notifications: bool = True
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,6 +37,20 @@ def begins_at(lines: Sequence[str], blocks: Sequence[str]) -> list[int]:
     return places
 
 
+def blocks_between(top: int, bottom: int, markdown: str, drawn: Sequence[str], start: int) -> list[tuple[int, str]]:
+    """The blocks of a text drawn from line `start` of which some stands in the lines from `top` to before `bottom`.
+
+    Of each the first line that does, and its text.
+    """
+    blocks = code_blocks(markdown)
+    places = [start + at for at in begins_at(drawn, blocks)]
+    return [
+        (max(top, at), text)
+        for at, text in zip(places, blocks, strict=True)
+        if at < bottom and at + text.count("\n") >= top
+    ]
+
+
 def _begins(drawn: str, code: str) -> bool:
     """Whether a drawn line is this line of code, or the beginning of one that is wrapped."""
     return drawn == code or (len(drawn) > 20 and code.startswith(drawn))

@@ -287,3 +287,15 @@ def option_summary(
     """What is set among the folded options, `nothing` if that is what they would be by themselves."""
     told = [f"{LABELS[name].lower()} {values[name]}" for name in OPTIONS if values.get(name) not in ("", None, "ask")]
     return ", ".join(told) if told else nothing
+
+
+def options_line(values: dict[str, str], key: str, *, folded: bool, ascii_only: bool) -> str:
+    """The line below which the options are. Its key comes first: what does not fit on the line is cut."""
+    arrow = (">" if folded else "v") if ascii_only else ("▸" if folded else "▾")
+    return f"{arrow} Options {key}{f': {option_summary(values)}' if folded else ''}"
+
+
+def another_line(another: bool, key: str, *, ascii_only: bool) -> str:
+    """The line that says whether the dialog stays open for another task."""
+    box = ("[ ]", "[x]") if ascii_only else ("☐", "☑")
+    return f"{box[another]} Stay open to create another  {key}"

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import Prompt
 from foundry_tui.contract.transcript import PlanBody, TranscriptItem, TranscriptKind
-from foundry_tui.view.code_blocks import begins_at, code_blocks
+from foundry_tui.view.code_blocks import blocks_between
 from foundry_tui.view.line_index import LineIndex
 from foundry_tui.view.transcript import (
     Entry,
@@ -483,13 +483,10 @@ class Transcript(Lines):
         """The blocks of code in sight: the first line of each that is, and its text."""
         top = round(self.scroll_y)
         bottom = top + self.scrollable_content_region.height
-        found = []
+        found: list[tuple[int, str]] = []
         for place, body in self._messages_in_view():
-            blocks = code_blocks(body)
-            start = self._index.start(place)
-            for at, text in zip(begins_at([strip.text for strip in self._strips(place)], blocks), blocks, strict=True):
-                if start + at < bottom and start + at + text.count("\n") >= top:
-                    found.append((max(top, start + at), text))
+            drawn = [strip.text for strip in self._strips(place)]
+            found += blocks_between(top, bottom, body, drawn, self._index.start(place))
         return found[:MOST_NUMBERS]
 
     def number_code(self, shown: bool) -> None:

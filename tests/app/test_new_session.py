@@ -13,7 +13,8 @@ from foundry_tui.contract.agents import AgentCommand
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.new_session import NewSessionScreen
 from foundry_tui.screens.task import TaskScreen
-from foundry_tui.settings.config import Backend, Settings
+from foundry_tui.settings.config import Settings
+from foundry_tui.settings.sections import Backend
 from foundry_tui.view.new_session import LONGEST, session_remarks
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion

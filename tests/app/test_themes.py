@@ -10,8 +10,9 @@ from foundry_tui.app import themes
 from foundry_tui.app.options import Options
 from foundry_tui.app.palette import PaletteProvider
 from foundry_tui.cli.startup.app import options
-from foundry_tui.settings.config import App, Settings
+from foundry_tui.settings.config import Settings
 from foundry_tui.settings.kept_theme import LONGEST, keep_theme, kept_theme, theme_file
+from foundry_tui.settings.sections import App
 from foundry_tui.view.roles import Role
 from foundry_tui.widgets.row_styles import row_style
 from tests.app.factories import make_task

@@ -10,7 +10,7 @@ from foundry_tui.cli.commands.config import RULES
 from foundry_tui.contract.agents import AgentCommand, configured_agents
 from foundry_tui.contract.mcp import ConfiguredServer, configured_servers
 from foundry_tui.contract.rules import configured_rules
-from foundry_tui.settings import config, paths
+from foundry_tui.settings import config, paths, sections
 from foundry_tui.settings.config import ConfigError
 from foundry_tui.settings.token import read_token
 
@@ -152,11 +152,11 @@ def test_mcp_servers_of_the_file_reach_the_backend(tmp_path: Path) -> None:
 def test_the_table_of_keys_and_the_structs_are_one(tmp_path: Path) -> None:
     table = {(key.section, key.name) for key in config.KEYS}
     structs = {
-        "backend": config.Backend,
-        "provision": config.Provision,
-        "local": config.Local,
-        "app": config.App,
-        "agents": config.AgentLife,
+        "backend": sections.Backend,
+        "provision": sections.Provision,
+        "local": sections.Local,
+        "app": sections.App,
+        "agents": sections.AgentLife,
     }
     assert table == {(section, name) for section, struct in structs.items() for name in struct.__struct_fields__}
     assert len({key.env for key in config.KEYS}) == len(config.KEYS)
