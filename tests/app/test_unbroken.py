@@ -126,6 +126,26 @@ async def test_a_transcript_that_became_shorter_without_room_is_drawn_when_it_ha
         assert "one line" in transcript.render_line(0).text
 
 
+@pytest.mark.parametrize(("before", "behind"), [(0, 3), (4, 5), (4, 30), (30, 32)])
+async def test_what_comes_while_a_transcript_is_hidden_is_in_sight_once_it_is_not(before: int, behind: int) -> None:
+    """As comments that are sent from the changes, and what the agent answers."""
+    app = Reader(Transcript)
+    async with app.run_test(size=(60, 20)) as pilot:
+        transcript = app.query_one(Transcript)
+        items = [scenes.item(index, TranscriptKind.MESSAGE, f"message {index}") for index in range(1, behind + 1)]
+        transcript.show(items[:before])
+        await pilot.pause()
+        transcript.display = False
+        await pilot.pause()
+        transcript.show(items)
+        await pilot.pause()
+        transcript.display = True
+        await pilot.pause()
+        shown = [strip.text.strip() for strip in app.screen._compositor.render_strips()]
+        assert f"● message {behind}" in shown
+        assert transcript.following
+
+
 @pytest.mark.parametrize("key", ["pagedown", "pageup", "down", "enter"])
 @pytest.mark.parametrize("size", [(60, 1), (3, 10), (8, 8)])
 async def test_the_palette_moves_where_its_list_has_no_room(size: tuple[int, int], key: str) -> None:
