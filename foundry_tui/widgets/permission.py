@@ -29,6 +29,10 @@ LEAST = 6
 """Rows that a question may take on any screen, however low that is."""
 AROUND = 12
 """Rows of the screen that are left to what stands around it."""
+MARK = 3
+"""Cells before each line of the question, where its mark stands."""
+BESIDE_LINES = MARK + 1
+"""Cells that no line of the question takes."""
 
 
 class PermissionRequest(Drawn, can_focus=True):
@@ -76,8 +80,12 @@ class PermissionRequest(Drawn, can_focus=True):
         self._was_early = False
         """Whether somebody tried to allow it before that."""
         self._places: list[tuple[int, int, int, int]] = []
-        self._content_key: tuple[Permission, int, str] | None = None
+        self._content_key: tuple[Permission, int, str, str, int] | None = None
         self._content: list[list[Segment]] = []
+        self._beside = ""
+        """Who asks, as it stands beside the first line."""
+        self._is_whole = True
+        """Whether all lines are as narrow as the widget, so that nothing of them is cut."""
 
     @property
     def permission(self) -> Permission | None:
@@ -154,8 +162,8 @@ class PermissionRequest(Drawn, can_focus=True):
         self.refresh()
 
     def _saw(self, shown: int, of: int) -> None:
-        """So many lines are in view, from the top one on, of all those that the question has."""
-        if self._top <= self._lines_seen:
+        """So many lines are in view, from the top one on, of all those that the question has; what is cut is unread."""
+        if self._is_whole and self._top <= self._lines_seen:
             self._lines_seen = max(self._lines_seen, self._top + shown)
         self._is_read = self._is_read or self._lines_seen >= of
 
@@ -207,15 +215,18 @@ class PermissionRequest(Drawn, can_focus=True):
         permission = self._permission
         if permission is None:
             return []
-        key = (permission, width, self.app.theme)
+        key = (permission, width, self.app.theme, self._session, self._more)
         if key != self._content_key:
-            drawer = Drawer(max(10, width - 4), palette_of(self, self._ascii), unfolded=True)
+            room = max(10, width - BESIDE_LINES)
+            drawer = Drawer(room, palette_of(self, self._ascii), unfolded=True)
             heading = Text(heading_of(permission), style_of(self, "permission--title"))
-            beside = self._who_asks(heading.cell_len, width)
-            title = wrapped(heading, max(10, width - (24 if beside else 4)))
+            self._beside = self._who_asks(heading.cell_len, room)
+            title = wrapped(heading, room - cell_len(self._beside))
             self._content = [*(segments_of(line) for line in title), *drawer.question_lines(permission)]
             self._content_key = key
             self._lines_seen = 0
+            widest = max((sum(part.cell_length for part in line) for line in self._content), default=0)
+            self._is_whole = MARK + widest <= width
         return self._content
 
     def _options(self, width: int) -> list[tuple[Text, int | None]]:
@@ -277,20 +288,27 @@ class PermissionRequest(Drawn, can_focus=True):
     def _question_row(self, lines: list[list[Segment]], line: int, width: int) -> Strip:
         mark = Segment(f" {self._glyphs.asks if not line else ' '} ", style_of(self, "permission--title"))
         row = Strip([mark, *lines[line]]).apply_style(self.base).adjust_cell_length(width, self.base)
-        if line:
+        if line or not self._beside:
             return row
-        who = self._who_asks(cell_len(heading_of(self._permission)) if self._permission else 0, width)
         title = Text.assemble((f" {self._glyphs.asks} ", style_of(self, "permission--title")))
         for text, style, _ in lines[0]:
             title.append(text, style)
-        return strip_of(spread(title, Text(who, style_of(self, "permission--dim")), width), width, self.base)
+        return strip_of(spread(title, Text(self._beside, style_of(self, "permission--dim")), width), width, self.base)
 
-    def _who_asks(self, heading: int, width: int) -> str:
-        """What stands beside a heading of so many cells; that an agent asks is said only where that costs no line."""
-        if not self._session and not self._more and heading > width - 24:
-            return ""
-        who = f"in {self._session} " if self._session else "the agent asks "
-        return f"{who}{self._glyphs.separator} {self._more} more " if self._more else who
+    def _who_asks(self, heading: int, room: int) -> str:
+        """What stands beside the first of the heading's cells, all of which have so much room. That an agent asks is
+        said only where that costs no line; a long name is cut, so that half of the room is left.
+        """
+        count = f"{self._more} more " if self._more else ""
+        more = f"{self._glyphs.separator} {count}" if count else ""
+        if self._session:
+            name = Text(f"in {self._session}")
+            name.truncate(max(0, room // 2 - cell_len(more) - 1), overflow="ellipsis")
+            return f"{name.plain} {more}" if name else count
+        who = f"the agent asks {more}"
+        if heading + cell_len(who) <= room or (more and cell_len(who) <= room // 2):
+            return who
+        return count
 
     def _foot(self, lines: int, shown: int, hidden_options: int, width: int) -> Text:
         """Which part of the question is seen, and how to see the rest."""

@@ -182,3 +182,35 @@ async def test_changes_in_a_transcript_fit_while_the_terminal_becomes_narrow() -
 async def test_what_the_title_says_already_is_not_said_again() -> None:
     async with opened(asking(title="make test", text="make test\n")) as on:
         assert text_of(on, PermissionRequest).count("make test") == 1
+
+
+HEADING = "Run the release script for the production cluster and delete THE-OLD-ONE now?"
+
+
+@pytest.mark.parametrize("width", [30, 46, 60, 78, 80, 100, 105, 106, 120])
+@pytest.mark.parametrize("session", ["", "review", "a session with a name that is longer than any terminal is wide"])
+async def test_no_word_of_a_heading_gives_way_to_what_stands_beside_it(width: int, session: str) -> None:
+    async with opened(asking(), (width, 40)) as on:
+        asked = on.app.screen.query_one(PermissionRequest)
+        for more in (0, 1, 12, 0):
+            asked.show(scenes.a_permission(title=HEADING, text="make release"), more=more, session=session)
+            await on.pilot.pause()
+            rows = [asked.render_line(y).text for y in range(asked.size.height)]
+            assert not more or f"{more} more" in rows[0]
+            assert not [word for word in HEADING.split() if word not in " ".join(rows).split()]
+
+
+async def test_a_question_that_is_cut_is_never_taken_for_read() -> None:
+    async with opened(asking(title="Run the release script", text="make release"), (80, 24)) as on:
+        asked = on.app.screen.query_one(PermissionRequest)
+        asked.styles.width = 12
+        await on.pilot.pause()
+        # The width at which all was read is no longer that of another question.
+        asked.show(scenes.a_permission(title="Delete THE-OLD-ONE"))
+        await on.pilot.pause()
+        await on.press("1")
+        assert not any(call[0] == "answer" for call in on.commands.calls)
+        asked.styles.width = 60
+        await on.pilot.pause()
+        await on.press("1")
+        assert on.commands.calls[-1] == ("answer", "permission-1", "allow")
