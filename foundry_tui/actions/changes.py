@@ -26,7 +26,7 @@ def why_not_open(context: Context) -> str | None:
 
 
 def why_nothing_to_read(context: Context) -> str | None:
-    return why_not_open(context) or ("no file differs" if context.review.empty else None)
+    return why_not_open(context) or context.review.why_empty
 
 
 def why_no_comments(context: Context) -> str | None:

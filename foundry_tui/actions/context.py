@@ -40,8 +40,8 @@ WORK = "work"
 class Review(Struct, frozen=True):
     """Where a person is in the changes of a task."""
 
-    empty: bool = False
-    """There is no file in them."""
+    why_empty: str | None = None
+    """Why there is no file in them, in words for after “Not now:”; None where there is one."""
     choosing: bool = False
     """A moment is being chosen that they are told against."""
     searching: bool = False

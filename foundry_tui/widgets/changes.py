@@ -187,7 +187,9 @@ class ChangesView(Vertical):
     def review(self) -> Review:
         """What of the changes decides what can be done."""
         return Review(
-            empty=not self.lines.document.files,
+            why_empty=None
+            if self.lines.document.files
+            else self.lines.note[:1].lower() + self.lines.note[1:].rstrip("."),
             choosing=bool(self.chooser.display),
             at_head=self.lines.at_head,
             searching=self.searching,

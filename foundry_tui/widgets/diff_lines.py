@@ -51,7 +51,8 @@ class DiffLines(Lines):
         self._strips = DiffStrips(self.document, self._colours, ascii_only=ascii_only)
         self._drawn: LRUCache[int, Strip] = LRUCache(KEPT_STRIPS)
         self._drawn_with: tuple[DiffPalette, str, int] | None = None
-        self._note = ""
+        self.note = ""
+        """What is said where there are no files."""
         self._ascii = ascii_only
 
     # What is shown.
@@ -60,7 +61,7 @@ class DiffLines(Lines):
         """Show these files, where one was; `note` is said when there are none. `whole`: they are all that changed."""
         if diffs and list(diffs) == self.document.diffs and whole == self.document.whole:
             return
-        self._note = note
+        self.note = note
         # Before there were changes nobody stood anywhere in them.
         held = self._held() if self.document.file_count else (None, 0)
         marked = self.document.place_of(self.marked) if self.marked is not None else None
@@ -373,7 +374,7 @@ class DiffLines(Lines):
             self._prepare()
         palette, glyphs = self._palette, self._strips.glyphs
         if not self.document.files:
-            return padded(Strip([]), " ", palette.dim).adjust_cell_length(1) if not self._note else self._note_strip()
+            return padded(Strip([]), " ", palette.dim).adjust_cell_length(1) if not self.note else self._note_strip()
         strip = self._drawn.get(line)
         if strip is None:
             number, row = self.document.row_at(line)
@@ -384,7 +385,7 @@ class DiffLines(Lines):
         return padded(strip, " ", self.base)
 
     def _note_strip(self) -> Strip:
-        return Strip([Segment(f" {self._note}", self._palette.dim)])
+        return Strip([Segment(f" {self.note}", self._palette.dim)])
 
     def on_click(self, event: events.Click) -> None:
         row = round(self.scroll_y) + event.y

@@ -243,8 +243,20 @@ async def test_no_changes_are_said_to_be_none() -> None:
         await on.pilot.pause()
         assert "No file was changed." in text_of(on, ChangesView)
         await on.press("n")
-        assert [note.message for note in on.app._notifications][-1] == "Not now: no file differs."
+        assert [note.message for note in on.app._notifications][-1] == "Not now: no file was changed."
         assert "b since" in text_of(on, ActionBar) and "n next hunk" not in text_of(on, ActionBar)
+
+
+async def test_changes_that_are_not_known_are_not_said_to_be_none() -> None:
+    async with stage(scenes.status_scene(TaskStatus.IDLE)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        on.commands.diffs[TASK] = Diff(files=(), computed_at=None)
+        await on.press("d")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        await on.press("n")
+        assert [note.message for note in on.app._notifications][-1] == "Not now: changes are not known yet."
 
 
 async def test_what_a_terminal_would_obey_is_shown_instead() -> None:
