@@ -201,13 +201,13 @@ def _label(task: TaskSummary) -> str:
 
 
 def _begin_words(query: str, name: str) -> bool:
-    """Whether each word of the query begins a word of the name.
+    """Whether each word of the query, which has one at least, begins a word of the name.
 
     Themes are found so, and actions by what is told of them: letters anywhere would find one for nearly all that is
     typed, and a chosen theme stays chosen.
     """
-    words = re.findall(r"\w+", name.lower())
-    return all(any(word.startswith(begun) for word in words) for begun in re.findall(r"\w+", query.lower()))
+    words, begins = re.findall(r"\w+", name.lower()), re.findall(r"\w+", query.lower())
+    return bool(begins) and all(any(word.startswith(begun) for word in words) for begun in begins)
 
 
 def _found(matcher: Matcher, text: str) -> tuple[float, Sequence[int]]:

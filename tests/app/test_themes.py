@@ -74,7 +74,10 @@ async def test_a_key_changes_the_theme_and_keeps_it(is_set: bool, kept: list[str
         assert found == kept
 
 
-@pytest.mark.parametrize(("query", "finds"), [("new", False), ("foun", True), ("theme nord", True), ("thm nrd", False)])
+@pytest.mark.parametrize(
+    ("query", "finds"),
+    [("new", False), ("foun", True), ("theme nord", True), ("thm nrd", False), ("#", False), ("- ?", False)],
+)
 async def test_the_palette_finds_a_theme_by_how_its_words_begin(query: str, finds: bool) -> None:
     """Found by any letters of its name, a theme would stand below nearly every search, to be chosen by mistake."""
     async with stage(make_store([make_task(1)])) as on:
