@@ -106,20 +106,25 @@ def _code(prompt: Prompt, task: TaskDetail | None, *, through_questions: bool) -
 
 
 def _said(client: BlockingClient, prompt: Prompt) -> tuple[str | None, tuple[str, ...]]:
-    """What the agent said last in answer to this prompt, and the notices of that turn."""
+    """What the agent said last in answer to this prompt, and the notices of its turn, others said into it or not."""
     from foundry_tui.view.transcript import prompts_by_item
 
     session = client.call("GET", f"/v1/sessions/{segment(prompt.session_id)}", SessionDetail)
     placed, _ = prompts_by_item(session.transcript, session.prompts)
     said: TranscriptItem | None = None
-    notices: list[str] = []
+    turn: list[str] = []
+    notices = turn
     inside = False
     for item in session.transcript:
         if item.kind is TranscriptKind.PROMPT:
             at = placed.get(item.item_id)
             inside = at is not None and at.prompt_id == prompt.prompt_id
+            if at is None or not at.steer:
+                turn = []
+            if inside:
+                notices = turn
         elif inside and item.kind is TranscriptKind.MESSAGE:
             said = item
-        elif inside and item.kind is TranscriptKind.NOTICE:
-            notices.append(str(item.body))
+        elif item.kind is TranscriptKind.NOTICE:
+            turn.append(str(item.body))
     return None if said is None else str(said.body), tuple(notices)
