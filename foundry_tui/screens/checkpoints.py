@@ -182,6 +182,10 @@ async def _ask(
     diff = await _asked(screen, compared_now(commands, task_id, wanted.checkpoint_id), "compare the files")
     if diff is None:
         return
+    if not diff.files:
+        nothing = "what differs is not known yet" if diff.computed_at is None else "nothing differs from it now"
+        screen.notify(f"Cannot undo: {nothing}.", severity="warning")
+        return
 
     def answered(agreed: bool | None) -> None:
         if agreed:
@@ -189,7 +193,7 @@ async def _ask(
             if then is not None:
                 then()
 
-    lines = [_changed(file) for file in diff.files] or ["Nothing differs now."]
+    lines = [_changed(file) for file in diff.files]
     question = f"Set the files back to what they were {moment_of(wanted, prompt_of(store, task_id, wanted))}?"
     screen.app.push_screen(ConfirmScreen(question, lines, "Undo", "Keep them"), answered)
 

@@ -66,7 +66,7 @@ async def test_a_prompt_is_not_cut_away_where_there_is_little_room(width: int) -
         assert "fix the login redirect" in text_of(on)
 
 
-async def test_a_key_undoes_the_last_turn_and_says_when_there_is_none() -> None:
+async def test_a_key_undoes_the_last_turn_and_says_when_nothing_would_become_of_it() -> None:
     async with stage(status_scene(TaskStatus.IDLE)) as on:
         on.app.open_task(TASK)
         await on.pilot.pause()
@@ -78,7 +78,12 @@ async def test_a_key_undoes_the_last_turn_and_says_when_there_is_none() -> None:
         await on.press("z")
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
-        assert "Nothing differs now." in text_of(on)
+        assert not isinstance(on.app.screen, ConfirmScreen)
+        assert [note.message for note in on.app._notifications][-1] == "Cannot undo: nothing differs from it now."
+        on.commands.diffs[TASK] = Diff(files=(DIFFERING,), computed_at=1)
+        await on.press("z")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
         await on.press("y")
         assert operations(on) == [Undo(checkpoint_id="before-2")]
 
