@@ -5,6 +5,8 @@ from functools import partial
 from itertools import count
 from uuid import NAMESPACE_OID, uuid5
 
+import anyio
+
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import CallError, CallTimedOutError, SupersededError
 from backend_stub.domain.storage import Storage, TaskState
@@ -14,12 +16,11 @@ from backend_stub.task.checkpoints import record_made
 from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
-from backend_stub.task.work import WorkFinder, note_work
+from backend_stub.task.work import WorkFinder
 from foundry_tui.contract.records import ErrorKind, Operation, OperationState, PromptState, SessionStatus
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
-from foundry_tui.contract.work import Work
 
 AT_ONCE = 8
 """Operations of all tasks that run at once."""
@@ -68,7 +69,10 @@ class Operations:
                 await self._abandon(actor, operation, progress)
                 await actor.commit(lambda draft: draft.operations.cancel("The operation was cancelled."))
             else:
-                await self._finish(actor, operation, await self._do(actor, operation, progress))
+                done = await self._do(actor, operation, progress)
+                # What is done is not to be taken back by a cancel that comes now.
+                with anyio.CancelScope(shield=True):
+                    await self._finish(actor, operation, done)
         except NO_FAILURES:
             raise
         except CallTimedOutError as failure:
@@ -76,7 +80,7 @@ class Operations:
             await self._fail(actor, operation, failure)
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not hold the task for ever
             await self._fail(actor, operation, failure)
-        self._work.look_soon(task_id)
+        self._work.look_at_what_is_left(task_id, operation.operation_id)
         self.on_ended(task_id)
         await self._go_on(actor)
         return None
@@ -88,8 +92,7 @@ class Operations:
         provider = self._services.providers.get(task.provider)
         # A task that still has what is nowhere else stays.
         archive = done.archive and provider is not None and not provider.would_lose(task, delete_branch=False)
-        work = await self._work.after_operation(actor.task_id)
-        await actor.commit(partial(_finish, operation=operation, done=done, work=work, archive=archive))
+        await actor.commit(partial(_finish, operation=operation, done=done, archive=archive))
         if archive and self.on_archived is not None:
             self.on_archived(await actor.state())
 
@@ -98,14 +101,7 @@ class Operations:
         error = task_error(failure, doing, round(LIMIT * 1000), self._services.runtime.now())
         if isinstance(failure, CallError):
             error = replace(error, kind=ErrorKind.GIT)
-        # What it left is known with its failure, so that whatever is found otherwise later has changed since.
-        work = await self._work.after_operation(actor.task_id)
-
-        def fail(draft: TaskChange) -> None:
-            draft.operations.fail(_expected(draft, operation), error)
-            note_work(draft, work)
-
-        await actor.commit(fail)
+        await actor.commit(lambda draft: draft.operations.fail(_expected(draft, operation), error))
 
     async def _abandon(self, actor: TaskActor, operation: Operation, progress: "_Kept") -> None:
         """Have the provider take back what is half-done; what it cannot is logged."""
@@ -187,11 +183,8 @@ def _expected(draft: TaskChange, operation: Operation) -> Operation:
     return held
 
 
-def _finish(draft: TaskChange, operation: Operation, done: Done, *, work: Work | None, archive: bool) -> None:
-    """All is done, and what follows from it begins: a kill between the two would leave it undone.
-
-    `work` is what it made of the branch: what is offered next goes by that.
-    """
+def _finish(draft: TaskChange, operation: Operation, done: Done, *, archive: bool) -> None:
+    """All is done, and what follows from it begins: a kill between the two would leave it undone."""
     record_made(draft, done.checkpoints)
     open_sessions = [each for each in draft.task.sessions if each.status is not SessionStatus.CLOSED]
     result = dict(done.result)
@@ -202,7 +195,6 @@ def _finish(draft: TaskChange, operation: Operation, done: Done, *, work: Work |
         if prompt_id is not None:
             draft.queue_prompt(session_id, prompt_id, done.prompt)
     draft.operations.finish(_expected(draft, operation), result)
-    note_work(draft, work)
     if done.pull_request is not None:
         draft.find_pull_request(done.pull_request)
     if done.notice is not None:

@@ -10,6 +10,7 @@ from backend_stub.domain.errors import CallError, CallTimedOutError
 from backend_stub.task.failures import NO_FAILURES
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.work import Work
 
@@ -21,8 +22,6 @@ LIMIT = 120.0
 """Seconds that looking at one branch may take."""
 TURN_WAITS = 1.0
 """Seconds that the end of a turn waits for it; what takes longer is told behind."""
-OPERATION_WAITS = 10.0
-"""Seconds that the end of an operation waits for it."""
 AGAIN_MS = 2_000
 """Milliseconds between two looks at one task for those who read it."""
 _LOOKED_AT = frozenset({TaskStatus.IDLE, TaskStatus.ERROR})
@@ -36,6 +35,8 @@ class WorkFinder:
         self._services = services
         self._last: dict[str, int] = {}
         """When each task was looked at last, in milliseconds since the epoch."""
+        self._ended: dict[str, str] = {}
+        """The operation of each task that has ended without a look since."""
         self._queue = services.dispatcher.queue("work", self._find, FINDERS, LIMIT)
 
     def look(self, task_id: str) -> None:
@@ -47,10 +48,18 @@ class WorkFinder:
         """Something was done in the task's sandbox."""
         self._queue.wake(task_id)
 
+    def look_at_what_is_left(self, task_id: str, operation_id: str) -> None:
+        """An operation has ended: what is found now counts as of its end, so that what is found otherwise later has
+        changed since.
+        """
+        self._ended[task_id] = operation_id
+        self.look_soon(task_id)
+
     def forget(self, task_id: str) -> None:
         """The task has ended: nobody looks at it any more."""
         self._queue.cancel(task_id)
         self._last.pop(task_id, None)
+        self._ended.pop(task_id, None)
 
     async def after_turn(self, call: Call) -> Work | None:
         """What a turn that ends now made of the branch; None when that is to be told behind, or cannot be said."""
@@ -59,16 +68,17 @@ class WorkFinder:
         self.look_soon(call.task.task_id)
         return None
 
-    async def after_operation(self, task_id: str) -> Work | None:
-        """What an operation has made or left of the branch; None where that cannot be told soon."""
-        with anyio.move_on_after(OPERATION_WAITS):
-            return await self._look(task_id)
-        return None
-
     async def _find(self, task_id: str) -> int | None:
+        ended = self._ended.pop(task_id, None)
         work = await self._look(task_id)
-        if work is not None:
-            await self._services.actors.of(task_id).commit(partial(note_work, work=work))
+        if work is None:
+            return None
+
+        def find(draft: TaskChange) -> None:
+            end = next((each.finished_at for each in draft.task.operations if each.operation_id == ended), None)
+            note_work(draft, work if end is None else replace(work, at=end))
+
+        await self._services.actors.of(task_id).commit(find)
         return None
 
     async def _look(self, task_id: str) -> Work | None:

@@ -14,6 +14,7 @@ from backend_stub.domain.storage import Change
 from backend_stub.domain.way_home import Done
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
+from backend_stub.task.actor import TaskActor
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.operations import Commit, Land, Push
 from foundry_tui.contract.records import HistoryEvent, OperationState, Prompt, PromptState, SessionStatus, TaskDetail
@@ -149,26 +150,79 @@ async def test_landing_and_archiving_are_one_commit(place: InProcess) -> None:
         assert (TaskStatus.IDLE, True) not in committed
 
 
+class Look:
+    """A look at the branch, which takes until it is `let`."""
+
+    def __init__(self) -> None:
+        self.begun, self.let = anyio.Event(), anyio.Event()
+        self.has_ended_there = False
+
+    async def __call__(self, call: Call, *, after_turn: bool) -> Work | None:
+        if not self.has_ended_there:
+            return None
+        self.begun.set()
+        await self.let.wait()
+        # Later than the end by any clock.
+        return Work(base="main", ahead=1, behind=0, files=1, at=call.task.updated_at + 60_000)
+
+
 @pytest.mark.parametrize("fails", [True, False])
-async def test_what_one_has_made_of_the_branch_is_known_with_its_end(place: InProcess, fails: bool) -> None:
+async def test_its_end_waits_for_no_look_at_the_branch_and_what_is_found_then_is_as_of_its_end(
+    place: InProcess, fails: bool
+) -> None:
     provider, _ = demo(place)
-    work = Work(base="main", ahead=1, behind=0, files=1, at=1)
-    has_ended_there = False
+    look, gave_up = Look(), []
 
     async def operate(*_: object) -> Done:
-        nonlocal has_ended_there
-        has_ended_there = True
+        look.has_ended_there = True
         if fails:
             raise ProviderError("It is refused.", retryable=False)
         return Done()
 
+    async def abandon(*_: object) -> None:
+        gave_up.append("taken back")
+
     async with place.backend(provider, settings()) as backend:
         task_id, _ = await ready(place, backend)
-
-        async def look(call: Call, *, after_turn: bool) -> Work | None:
-            return work if has_ended_there and (await backend.commands.task(task_id)).operation is not None else None
-
         setattr(provider, "work", look)  # noqa: B010 - no type has methods that can be replaced
         setattr(provider.way_home, "operate", operate)  # noqa: B010 - the same
-        await backend.operations.start(task_id, Push())
-        assert (await until(backend, task_id, has_ended)).work == work
+        setattr(provider.way_home, "abandon", abandon)  # noqa: B010 - the same
+        operation = await backend.operations.start(task_id, Push())
+        await look.begun.wait()
+        assert has_ended(await backend.commands.task(task_id))
+        cancelled = await backend.operations.cancel(operation.operation_id)
+        look.let.set()
+        task = await until(backend, task_id, lambda task: task.work is not None and task.work.ahead == 1)
+        assert cancelled == task.operations[-1]
+        assert (cancelled.state, gave_up) == (OperationState.FAILED if fails else OperationState.DONE, [])
+        assert task.work is not None
+        assert task.work.at == cancelled.finished_at
+
+
+async def test_what_is_done_is_not_taken_back_by_a_cancel_that_comes_as_that_is_written(
+    place: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, _ = demo(place)
+    writes, let, gave_up = anyio.Event(), anyio.Event(), []
+
+    async def operate(*_: object) -> Done:
+        return Done(result={"sha": "abc"})
+
+    async def abandon(*_: object) -> None:
+        gave_up.append("taken back")
+
+    async def load_items(*_: object) -> None:
+        writes.set()
+        await let.wait()
+
+    async with place.backend(provider, settings()) as backend:
+        task_id, _ = await ready(place, backend)
+        setattr(provider.way_home, "operate", operate)  # noqa: B010 - no type has methods that can be replaced
+        setattr(provider.way_home, "abandon", abandon)  # noqa: B010 - the same
+        monkeypatch.setattr(TaskActor, "load_items", load_items)
+        operation = await backend.operations.start(task_id, Push())
+        await writes.wait()
+        await backend.operations.cancel(operation.operation_id)
+        let.set()
+        ended = (await until(backend, task_id, has_ended)).operations[-1]
+        assert (ended.state, ended.result, gave_up) == (OperationState.DONE, {"sha": "abc"}, [])
