@@ -150,8 +150,8 @@ async def test_a_sandbox_with_submodules_lives_and_dies(git_world: LocalWorld, l
         assert not list((git_world.repository / ".git").glob("worktrees/*"))
 
 
-async def operate(world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str) -> None:
-    operation = operation_of(task, kind)
+async def operate(world: LocalWorld, provider: LocalProvider, task: TaskDetail, kind: str, **request: object) -> None:
+    operation = operation_of(task, kind, **request)
     await provider.way_home.operate(world.call(task), operation, Told())
 
 
@@ -190,3 +190,84 @@ async def test_one_that_the_person_s_own_repository_has_is_landed(git_world: Loc
         await operate(git_world, provider, task, "land")
         git(git_world.repository, *ALLOW, "submodule", "--quiet", "update", "--no-fetch")
         assert (git_world.repository / "lib/new.txt").exists()
+
+
+async def amended(world: LocalWorld, provider: LocalProvider, library: Path) -> tuple[TaskDetail, Path, str]:
+    """A task whose branch put its submodule first on the commit that is returned, then on another, which is pushed."""
+    add_origin(world)
+    git(library, "config", "receive.denyCurrentBranch", "ignore")
+    task, folder = await with_sandbox(world, provider)
+    identify(folder / "lib")
+    change(folder / "lib", "new.txt", "new\n", commit=True)
+    discarded = git(folder / "lib", "rev-parse", "HEAD").strip()
+    git(folder, "commit", "--quiet", "--all", "--message=lib")
+    git(folder / "lib", "commit", "--quiet", "--amend", "--message=better")
+    git(folder, "commit", "--quiet", "--all", "--message=lib again")
+    git(folder / "lib", "push", "--quiet", "origin", "HEAD:refs/heads/better")
+    return task, folder, discarded
+
+
+@pytest.mark.parametrize("kind", ["push", "land"])
+async def test_one_that_the_branch_has_left_is_not_advised_to_be_pushed(
+    git_world: LocalWorld, library: Path, kind: str
+) -> None:
+    async with git_world.provider() as provider:
+        task, _, discarded = await amended(git_world, provider, library)
+        with pytest.raises(GitError, match=rf"puts lib on {discarded[:10]}.*has left since.*one commit") as refused:
+            await operate(git_world, provider, task, kind)
+        assert "push origin" not in refused.value.message
+
+
+async def test_of_what_is_squashed_only_the_last_state_lands(git_world: LocalWorld, library: Path) -> None:
+    async with git_world.provider() as provider:
+        task, folder, _ = await amended(git_world, provider, library)
+        await operate(git_world, provider, task, "land", how="squash")
+        assert git(git_world.repository, "rev-parse", "main:lib") == git(folder, "rev-parse", "HEAD:lib")
+        git(git_world.repository, *ALLOW, "submodule", "--quiet", "update", "--recursive")
+        git(folder / "lib", "commit", "--quiet", "--allow-empty", "--message=more")
+        git(folder, "commit", "--quiet", "--all", "--message=lib once more")
+        with pytest.raises(GitError, match=r"puts lib on a commit that no remote"):
+            await operate(git_world, provider, task, "land", how="squash")
+
+
+async def test_however_often_it_was_put_on_another_its_commits_are_looked_for_once(
+    git_world: LocalWorld, library: Path
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await with_sandbox(git_world, provider)
+        identify(folder / "lib")
+        for number in range(3):
+            git(folder / "lib", "commit", "--quiet", "--allow-empty", f"--message={number}")
+            git(folder, "commit", "--quiet", "--all", f"--message={number}")
+        git(git_world.repository / "lib", *ALLOW, "fetch", "--quiet", str(folder / "lib"), "HEAD")
+        git_world.lines.clear()
+        await operate(git_world, provider, task, "land")
+        assert sum("rev-list --ignore-missing" in line for line in git_world.lines) == 1
+        assert sum("cat-file" in line for line in git_world.lines) == 1
+
+
+async def test_the_first_push_to_a_remote_looks_at_no_commit_from_before_the_branch(
+    git_world: LocalWorld, library: Path
+) -> None:
+    lib = git_world.repository / "lib"
+    identify(lib)
+    known = git(lib, "rev-parse", "HEAD").strip()
+    git(lib, "checkout", "--quiet", "--detach")
+    change(lib, "new.txt", "new\n", commit=True)
+    git(git_world.repository, "commit", "--quiet", "--all", "--message=lost since")
+    lost = git(lib, "rev-parse", "HEAD").strip()
+    git(lib, "checkout", "--quiet", known)
+    git(git_world.repository, "commit", "--quiet", "--all", "--message=back")
+    add_origin(git_world)
+    for ref in git(git_world.repository, "for-each-ref", "--format=%(refname)", "refs/remotes").split():
+        git(git_world.repository, "update-ref", "--no-deref", "-d", ref)
+    async with git_world.provider() as provider:
+        task, folder = await with_sandbox(git_world, provider)
+        git(folder / "lib", *ALLOW, "fetch", "--quiet", str(lib), lost)
+        change(folder, "b.txt", "ours\n", commit=True)
+        await operate(git_world, provider, task, "push")
+        identify(folder / "lib")
+        git(folder / "lib", "commit", "--quiet", "--allow-empty", "--message=more")
+        git(folder, "commit", "--quiet", "--all", "--message=lib")
+        with pytest.raises(GitError, match="no remote"):
+            await operate(git_world, provider, task, "push")

@@ -39,12 +39,21 @@ async def unpushed(place: Path, names: Sequence[str], told: Told | None) -> int:
 
     Names that it does not know count for nothing.
     """
-    counted = await run_git(
+    return int(await _unpushed(place, ("--count", *names), told) or "0")
+
+
+async def unpushed_of(place: Path, commits: Sequence[str], told: Told | None) -> Sequence[str]:
+    """Which of these commits of a submodule its remotes do not have, as far as the same is known."""
+    found = frozenset((await _unpushed(place, tuple(dict.fromkeys(commits)), told)).split())
+    return [commit for commit in dict.fromkeys(commits) if commit in found]
+
+
+async def _unpushed(place: Path, words: Sequence[str], told: Told | None) -> str:
+    listed = await run_git(
         str(place),
         "rev-list",
-        "--count",
         "--ignore-missing",
-        *names,
+        *words,
         "--not",
         "--remotes",
         # Where it was set up, which a remote may have under no name.
@@ -55,16 +64,18 @@ async def unpushed(place: Path, names: Sequence[str], told: Told | None) -> int:
         accept=(0, 128),
         environment=_alone(place),
     )
-    return int(counted.text.strip() or "0") if counted.exit_code == 0 else 0
+    return listed.text.strip() if listed.exit_code == 0 else ""
 
 
-async def has_commit(place: Path, commit: str, told: Told | None) -> bool:
-    """Whether a submodule has the commit."""
-    words = ("cat-file", "-e", f"{commit}^{{commit}}")
+async def lacking(place: Path, commits: Sequence[str], told: Told | None) -> Sequence[str]:
+    """Which of these commits a submodule does not have."""
+    asked = "".join(f"{commit}\n" for commit in commits).encode()
+    words = ("cat-file", "--batch-check=%(objecttype)")
     done = await run_git(
-        str(place), *words, told=told, timeout=GIT_LIMIT, accept=(0, 1, 128), environment=_alone(place)
+        str(place), *words, told=told, timeout=GIT_LIMIT, accept=(0, 128), environment=_alone(place), given=asked
     )
-    return done.exit_code == 0
+    kinds = done.text.splitlines()
+    return [commit for commit, kind in zip(commits, kinds, strict=False) if kind != "commit"] if kinds else commits
 
 
 def _alone(place: Path) -> dict[str, str]:

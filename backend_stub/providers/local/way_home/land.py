@@ -12,7 +12,7 @@ from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.way_home import checkout as checkouts
 from backend_stub.providers.local.way_home.journal import Journal
 from backend_stub.providers.local.way_home.place import HEADS, Place, base_of, listed, refused, short
-from backend_stub.providers.local.way_home.submodules import expect_reachable
+from backend_stub.providers.local.way_home.submodules import expect_landable
 from backend_stub.repository.checkouts import LISTING, checkout_in
 
 NEW, OLD = "new", "old"
@@ -47,7 +47,7 @@ async def land(place: Place, call: Call, progress: Progress, *, how: str, into: 
             retryable=False,
         )
     await _expect_clean(place, target)
-    await expect_reachable(place, branch, f"{old}..HEAD", here=True)
+    await expect_landable(place, branch, old, squash=how == "squash")
     await progress.step(how)
     new = await _made(place, call, progress, how, branch, target, old)
     await progress.note(OLD, old)

@@ -5,7 +5,7 @@ import re
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Progress
 from backend_stub.providers.local.way_home.place import HEADS, Place, listed
-from backend_stub.providers.local.way_home.submodules import expect_reachable
+from backend_stub.providers.local.way_home.submodules import expect_pushable
 from backend_stub.repository.git import without_credentials
 
 _MOVED = re.compile(r"\((?:fetch first|non-fast-forward|stale info)\)|tip of your current branch is behind")
@@ -21,7 +21,7 @@ async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> d
     commit = await place.commit_of("HEAD")
     if not commit:
         raise GitError(f"The branch {branch} has no commit yet.", retryable=False)
-    await expect_reachable(place, branch, commit, "--not", f"--remotes={remote}")
+    await expect_pushable(place, branch, remote)
     await progress.tell(f"{branch} to {remote}")
     lease = ("--force-with-lease",) if force_with_lease else ()
     words = ("push", *lease, "--", remote, f"{commit}:{HEADS}{name}")
