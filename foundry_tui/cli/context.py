@@ -12,7 +12,7 @@ from foundry_tui.settings import config
 
 if TYPE_CHECKING:
     from foundry_tui.client.blocking import BlockingClient
-    from foundry_tui.contract.records import TaskDetail, TaskSummary
+    from foundry_tui.contract.records import Health, TaskDetail, TaskSummary
 
 PATCH_SECONDS = 150.0
 """How long a backend that answers has to compare a sandbox with its base; it gives up a little earlier by itself."""
@@ -27,6 +27,7 @@ class Context:
     def __init__(self, flags: Mapping[str, object]) -> None:
         self._flags = flags
         self._untaken: tuple[str, ...] = ()
+        self._health: Health | None = None
 
     def with_flags(self, flags: Mapping[str, object]) -> "Context":
         """The same run with more flags, which win."""
@@ -69,7 +70,7 @@ class Context:
             from foundry_tui.cli.output import tell
 
             tell(f"foundry: {running.news}")
-        self._untaken = running.untaken
+        self._untaken, self._health = running.untaken, running.health
         return BlockingClient(target, patience=OWN_SECONDS)
 
     def tell_untaken(self) -> None:
@@ -80,6 +81,19 @@ class Context:
             from foundry_tui.process import backend as daemon
 
             tell(f"foundry: {daemon.not_taken(self._untaken)}")
+
+    def default_provider(self, timeout: float | None) -> str | None:
+        """The provider of a task that names none. Our own backend has told it as it was found; another one is asked.
+
+        Raises `ProblemError` and `UnreachableError`.
+        """
+        from foundry_tui.client.blocking import HEALTH
+        from foundry_tui.contract.records import Health
+
+        client = self.client
+        patience = client.patience if timeout is None else min(client.patience, timeout)
+        health = self._health or client.call("GET", HEALTH, Health, timeout=patience)
+        return next(iter(health.providers), None)
 
     def revive(self) -> None:
         """Start our own backend again if it is gone; what comes of it the next request tells."""

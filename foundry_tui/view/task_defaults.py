@@ -17,8 +17,8 @@ class TaskDefaults(Struct, frozen=True, kw_only=True):
     agent: str | None = None
     permissions: PolicyWord | None = None
 
-    def fill(self, request: CreateTask, default_provider: str | None = None) -> CreateTask:
-        """The request with what it does not name; `default_provider` is the backend's own, as far as it was told."""
+    def fill(self, request: CreateTask, default_provider: str | None) -> CreateTask:
+        """The request with what it does not name; `default_provider` is the backend's own, None if it is not told."""
         provider = request.provider or self.provider
         mine = self.of(provider or default_provider)
         return replace(
@@ -28,9 +28,14 @@ class TaskDefaults(Struct, frozen=True, kw_only=True):
             permissions=request.permissions or mine.permissions,
         )
 
+    def hangs_on_backend(self, request: CreateTask) -> bool:
+        """Whether what the request is filled with goes by the provider that the backend itself takes for it."""
+        agent, permissions = self.agent and not request.agent, self.permissions and not request.permissions
+        return (request.provider or self.provider) is None and bool(agent or permissions)
+
     def of(self, provider: str | None) -> "TaskDefaults":
-        """What holds for tasks of this provider."""
-        return TaskDefaults(provider=self.provider) if provider == SIMULATED else self
+        """What holds for tasks of this provider; of one that is not known, only what holds for simulated ones too."""
+        return TaskDefaults(provider=self.provider) if provider in (None, SIMULATED) else self
 
     def providers(self, told: Mapping[str, str]) -> dict[str, str]:
         """The providers that the backend told of, the one that is meant where none is named first."""

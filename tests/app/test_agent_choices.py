@@ -29,11 +29,12 @@ async def dialog(
     size: tuple[int, int] = (100, 34),
     defaults: dict[str, str] = DEFAULTS,
     settings: TaskDefaults = NO_DEFAULTS,
+    told: bool = True,
 ) -> AsyncIterator[Stage]:
-    """The dialog of a backend that told of these agents and defaults, opened with these settings."""
+    """The dialog of a backend that told of these agents and defaults, unless none is `told` yet."""
     options = Options(bell=False, terminal_notifications=False, repo="/src/shop", task_defaults=settings)
     async with stage(a_store(), size=size, options=options, every_frame=False) as on:
-        on.commands.providers = {"local": "ready", "demo": "ready"}
+        on.commands.providers = {"local": "ready", "demo": "ready"} if told else {}
         on.commands.agents_told, on.commands.default_agents = agents or AGENTS, defaults
         await on.press("n")
         await on.pilot.pause()
@@ -87,6 +88,13 @@ async def test_what_the_settings_name_is_what_an_empty_field_stands_for() -> Non
         put(on, "provider", "")
         await on.press(*"x", "ctrl+s")
         assert on.commands.created == [CreateTask(repo="/src/shop", prompt="x", agent="opencode", permissions="reads")]
+
+
+async def test_a_simulated_task_has_its_own_also_before_the_provider_is_told() -> None:
+    async with dialog(settings=TaskDefaults(agent="opencode", permissions="all"), told=False) as on:
+        assert "by your settings" not in text_of(on), "what is not sent is not said"
+        await on.press(*"x", "ctrl+s")
+        assert on.commands.created == [CreateTask(repo="/src/shop", prompt="x")]
 
 
 async def test_a_provider_of_the_settings_is_the_default_one_and_said_to_be_missing() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.backend.process import BackendProcess
 from tests.cli.command_line import Cli, serve
+from tests.world import Done
 
 
 @pytest.fixture
@@ -98,6 +99,30 @@ def test_what_a_new_task_is_made_of_is_by_the_shell_it_is_asked_for_in(cli: Cli,
         made = cli("create", "x", "--provider", "demo", "--json", environ=here, code=0)
         assert (made.json["provider"], made.json["agent"], made.err) == ("demo", "demo", "")
         assert "no provider 'none'" in cli("create", "x", environ={**here, "FOUNDRY_PROVIDER": "none"}, code=1).err
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["our own, which runs already", "another one"])
+def test_defaults_go_by_the_provider_that_the_backend_takes_where_none_is_named(
+    cli: Cli, tmp_path: Path, own: bool
+) -> None:
+    here = {"FOUNDRY_PROVIDER": "", "FOUNDRY_AGENT": "claude", "FOUNDRY_PERMISSIONS": "all"}
+
+    def create(taken: str, code: int) -> Done:
+        """Ask for a task of a backend that takes this provider where none is named."""
+        with BackendProcess(tmp_path / taken, {"FOUNDRY_PROVIDER": taken}) as other:
+            if own:
+                cli("backend", "start", environ={"FOUNDRY_PROVIDER": taken}, code=0)
+                asked = here
+            else:
+                asked = {**here, "FOUNDRY_BACKEND": other.start().environ["FOUNDRY_BACKEND"]}
+            done = cli("create", "x", "--json", environ=asked, code=code)
+            if own:
+                cli("backend", "stop", code=0)
+            return done
+
+    made = create("demo", code=0).json
+    assert (made["provider"], made["agent"], made["permission_policy"]) == ("demo", "demo", "ask")
+    assert "FOUNDRY_AGENT names it" in create("local", code=1).err, "which is not installed"
 
 
 def test_an_agent_of_the_config_that_the_running_backend_does_not_know_is_said(cli: Cli) -> None:

@@ -150,10 +150,10 @@ def create(
     )
     for option in ("title", "branch", "base_branch", "agent", "provider", "host", "repo"):
         check_text(ctx, option, getattr(request, option))
-    request = task_defaults(context.settings).fill(request)
     assert request.task_id is not None
     until = None if timeout is None else time.monotonic() + timeout
     context.tell_untaken()
+    request = _filled(context, request, timeout)
     task = _send(context, request, timeout, named={"agent": agent, "provider": provider, "permissions": permissions})
     if not trust:
         tell_of_skipped(context, task)
@@ -225,6 +225,13 @@ def _latest(context: Context, task_id: str) -> TaskDetail | None:
         return context.client.call("GET", task_path(task_id), TaskDetail)
     except RequestError:
         return None
+
+
+def _filled(context: Context, request: CreateTask, timeout: float | None) -> CreateTask:
+    """The request with the defaults of the settings, for the provider that the task will have."""
+    defaults = task_defaults(context.settings)
+    meant = context.default_provider(timeout) if defaults.hangs_on_backend(request) else None
+    return defaults.fill(request, meant)
 
 
 def _send(context: Context, request: CreateTask, timeout: float | None, named: Mapping[str, str | None]) -> TaskDetail:
