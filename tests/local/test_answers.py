@@ -145,8 +145,14 @@ WENT = LOG + '→ accepted" server_id={} method=<none>\n'
         (CAME.format("s.1", 7), "7", False),
         (CAME.format("s.1", 7) + CAME.format("t.1", 7) + WENT.format("t.1"), "7", False),
         (WENT.format("s.1") + CAME.format("s.1", 7), "7", False),
+        (CAME.format("s.1", 8) + CAME.format("s.1", 7) + WENT.format("s.1"), "7", False),
+        (CAME.format("s.1", 8) + CAME.format("s.1", 7) + WENT.format("s.1"), "8", True),
+        (CAME.format("s.1", 8) + CAME.format("s.1", 7) + 2 * WENT.format("s.1"), "7", True),
     ],
-    ids=["it was", "a text as its id", "another id", "it came, and no more", "another agent", "another answer"],
+    ids=[
+        *("it was", "a text as its id", "another id", "it came, and no more", "another agent", "another answer"),
+        *("the one before it", "the one behind it came", "both"),
+    ],
 )
 async def test_the_log_of_the_server_tells_what_was_passed_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, request_id: str, passed_on: bool

@@ -112,10 +112,10 @@ class AgentConnection:
         """Answer the agent's request of this id, which is given as it stands in JSON."""
         await self._answer({"jsonrpc": "2.0", "id": Raw(request_id.encode()), "result": result})
 
-    async def refuse(self, request: Message) -> None:
+    async def refuse(self, request_id: str, method: str | None) -> None:
         """Answer a request of the agent that we do not know."""
-        error = {"code": METHOD_NOT_FOUND, "message": f"{request.method} is not supported here"}
-        await self._answer({"jsonrpc": "2.0", "id": Raw(request.request_id.encode()), "error": error})
+        error = {"code": METHOD_NOT_FOUND, "message": f"{method} is not supported here"}
+        await self._answer({"jsonrpc": "2.0", "id": Raw(request_id.encode()), "error": error})
 
     async def _answer(self, body: dict[str, Any]) -> None:
         """Send an answer, without which the agent would wait for ever, as soon as this machine has room for it."""

@@ -26,7 +26,7 @@ class Keeper(Protocol):
         """Whether no turn is told that what has arrived may belong to."""
         ...
 
-    async def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
+    def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
         """Answer a question of the agent, which called this method as the event of this number, with `cancelled`."""
         ...
 
@@ -101,7 +101,7 @@ class OutsideTurns:
                 item = translation.take(arrival)
                 if isinstance(message, Message) and message.method in QUESTIONS:
                     item = unasked(arrival.number, message, translation, "no turn was in progress")
-                    await self._keeper.respond_cancelled(arrival.number, message.request_id, message.method)
+                    self._keeper.respond_cancelled(arrival.number, message.request_id, message.method)
                 taken = taken or item is not None
                 if item is not None and arrival.number > self.told:
                     items[item.key] = item

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -23,6 +23,8 @@ from backend_stub.agents.sandbox_agent.state import StoredSession
 from backend_stub.machine.faults import is_machine_fault
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _LINE = re.compile(
     rb'^ts=(?P<at>\S+) level=info target=acp_http_adapter::process message="agent '
@@ -93,16 +95,18 @@ class ServerLog:
 
     async def size(self) -> int:
         """How long the log is by now."""
-        return await anyio.to_thread.run_sync(self._size)
+        return await self._patiently(self._size)
 
-    async def has_passed_on(self, place: str, request_id: str, since: int) -> bool:
+    async def has_passed_on(self, place: str, request_id: str, since: int, first: int | None = None) -> bool:
         """Whether the agent at this place was given an answer to its request of this id, behind that much of the log.
 
-        The id is as it stands in JSON. Without a log it was not.
+        The id is as it stands in JSON; `first` is from where on other answers may have been under way. Without a log it
+        was not.
         """
+        look = partial(_is_answered, self.path, place, request_id, since, since if first is None else first)
         for pause in PASSING_ON:
             await anyio.sleep(pause)
-            if await self._patiently(partial(_is_answered, self.path, place, request_id, since)):
+            if await self._patiently(look):
                 return True
         return False
 
@@ -112,7 +116,7 @@ class ServerLog:
         except FileNotFoundError:
             return 0
 
-    async def _patiently(self, look: Callable[[], bool]) -> bool:
+    async def _patiently(self, look: Callable[[], T]) -> T:
         """What comes of a look, as soon as this machine has room for it."""
         while True:
             try:
@@ -151,20 +155,31 @@ def _apart(began: float, agent: _Agent) -> float:
     return abs(agent.started - began)
 
 
-def _is_answered(log: Path, place: str, request_id: str, since: int) -> bool:
-    """Whether something with this id came behind that much of the log, and something was given to that agent then."""
+def _is_answered(log: Path, place: str, request_id: str, since: int, first: int) -> bool:
+    """Whether something with this id came behind that much of the log, and was given to that agent.
+
+    What was given has no id in the log: it is given in the order in which it came, from `first` on.
+    """
     try:
         with log.open("rb") as file:
-            file.seek(since)
+            file.seek(first)
             lines = file.read()
     except FileNotFoundError:
         return False
-    came = False
-    for what, where, id_ in _POSTED.findall(lines):
-        if where.decode() == place:
-            came = came or (what == b"received" and _bare(id_.decode()) == request_id)
-            if came and what != b"received":
-                return True
+    waiting, ahead = 0, None
+    for match in _POSTED.finditer(lines):
+        what, where, id_ = match.groups()
+        if where.decode() != place:
+            continue
+        if what == b"received":
+            if ahead is None and first + match.start() >= since and _bare(id_.decode()) == request_id:
+                ahead = waiting
+            waiting += 1
+        elif ahead == 0:
+            return True
+        else:
+            waiting = max(0, waiting - 1)
+            ahead = None if ahead is None else ahead - 1
     return False
 
 

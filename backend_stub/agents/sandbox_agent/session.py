@@ -22,7 +22,7 @@ from backend_stub.agents.sandbox_agent.connection import (
     converted,
 )
 from backend_stub.agents.sandbox_agent.content import Block
-from backend_stub.agents.sandbox_agent.elicitation import COMPLETED, QUESTIONS, cancelled_answer
+from backend_stub.agents.sandbox_agent.elicitation import COMPLETED, QUESTIONS
 from backend_stub.agents.sandbox_agent.inbox import Inbox
 from backend_stub.agents.sandbox_agent.mcp import NO_SERVERS, Servers
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Message, Unreadable, lost_request, may_answer
@@ -31,7 +31,7 @@ from backend_stub.agents.sandbox_agent.opening import Opening
 from backend_stub.agents.sandbox_agent.outside_turns import OutsideTurns
 from backend_stub.agents.sandbox_agent.owner import Owner
 from backend_stub.agents.sandbox_agent.server_log import UNHEARD, Hearing
-from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, PromptMark, StateFolder, StoredSession
+from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, Owed, PromptMark, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.steering import Steering
 from backend_stub.agents.sandbox_agent.stream import Stream
 from backend_stub.agents.sandbox_agent.updates import Item, Translation
@@ -81,7 +81,7 @@ class Session:
         self.steering = Steering(self)
         self._opening = Opening(connection, state)
         self._hearing = Hearing(connection.server.log, state)
-        self.answers = Answers(connection, state, self.save_patiently)
+        self.answers = Answers(connection, state, self.save)
         self._refused: AgentError | None = None
         self._floor = 0
         self.over = False
@@ -178,6 +178,7 @@ class Session:
                     beside.start_soon(self._hearing.watch, self)
                     beside.start_soon(self._outside_turns.run)
                     beside.start_soon(self.offering.run)
+                    beside.start_soon(self.answers.run)
                     reason = await self._stream.read(self._take, self._listen, lambda: self._opening.under_way)
                     if reason:
                         await self._lose(reason)
@@ -195,28 +196,27 @@ class Session:
         if isinstance(message, Gap):
             self._arrive(Arrival(number, message))
         elif isinstance(message, Unreadable):
-            await self._take_unreadable(number, message)
+            self._take_unreadable(number, message)
         elif message.method is None:
             self._take_response(number, message)
         elif message.method == "_adapter/agent_exited":
             await self._lose_agent(converted(message.params, Exited).code)
         elif message.method == "_adapter/invalid_stdout":
             line = converted(message.params, NoJson)
-            await self._take_unreadable(number, Unreadable(line.raw, line.error, noise=True))
+            self._take_unreadable(number, Unreadable(line.raw, line.error, noise=True))
         elif message.method == "session/update":
             self._take_update(number, message)
         elif message.method in QUESTIONS:
             if not message.request_id:
                 self._arrive(Arrival(number, Unreadable(bytes(message.params).decode(), "a question without an id")))
             elif self.stopping_since is not None:
-                await self.respond_cancelled(number, message.request_id, message.method)
+                self.respond_cancelled(number, message.request_id, message.method)
             else:
                 self._arrive(Arrival(number, message))
         elif message.method == COMPLETED:
             self._arrive(Arrival(number, message))
         elif message.request_id:
-            with suppress(AgentError):
-                await self.answers.refuse(number, message)
+            self.answers.owe(number, Owed(request_id=message.request_id, method=message.method, refused=True))
         return not self.gone()
 
     def _take_update(self, number: int, message: Message) -> None:
@@ -228,10 +228,10 @@ class Session:
             taken = Unreadable(bytes(message.params).decode(errors="replace"), str(error))
         self._arrive(Arrival(number, taken))
 
-    async def _take_unreadable(self, number: int, message: Unreadable) -> None:
+    def _take_unreadable(self, number: int, message: Unreadable) -> None:
         request_id = lost_request(message.text)
         if request_id is not None:
-            await self.respond_cancelled(number, request_id, message.asks)
+            self.respond_cancelled(number, request_id, message.asks)
         mark = self._mark()
         last = mark is not None and self.stopping_since is None and may_answer(message.text, mark.rpc_id)
         self._arrive_last(number, message) if last else self._arrive(Arrival(number, message))
@@ -265,11 +265,9 @@ class Session:
         if not self._opening.replays() and arrival.number > self._floor:
             self._inbox.put(arrival)
 
-    async def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
+    def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
         """See `Keeper`; nothing happens to one that has its answer."""
-        with suppress(AgentError):
-            # That it did not reach the agent shows on the stream.
-            await self.answers.give(number, request_id, cancelled_answer(method))
+        self.answers.owe(number, Owed(request_id=request_id, method=method))
 
     async def at_work(self) -> None:
         """See `Heard`."""
@@ -412,7 +410,7 @@ class Session:
         self.notify()
         await self.cancel()
         for number, asked in self.state.asked():
-            await self.respond_cancelled(number, asked.request_id, asked.method)
+            self.respond_cancelled(number, asked.request_id, asked.method)
 
     async def between_turns(self, prompt_id: str) -> bool:
         """Wait until the agent has ended a turn that nobody follows any more; False if it does not.

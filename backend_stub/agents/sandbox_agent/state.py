@@ -81,6 +81,14 @@ class SteerMark(Struct, kw_only=True):
     taken: bool = False
 
 
+class Owed(Struct, frozen=True, kw_only=True):
+    """What an agent's request of this id is answered by us: that it is `refused`, or that nobody answers it."""
+
+    request_id: str
+    method: str | None
+    refused: bool = False
+
+
 class StoredSession(Struct, kw_only=True):
     """A session as the agent knows it.
 
@@ -89,7 +97,8 @@ class StoredSession(Struct, kw_only=True):
     where it is not known, `number_in_log` counts the agents that the server's log tells of. `asking` holds the agent's
     open requests as they came, `answered` says which have their answer, both by the number of their event in the
     stream: an agent may use the id of a request again once it has the answer. `answering` are those that are being
-    given theirs, with how long the server's log was before. `spent` says that the agent's last turn failed for a reason
+    given theirs, with how long the server's log was before, `owed` those that we answer ourselves and that may not have
+    it yet. `spent` says that the agent's last turn failed for a reason
     that only another process mends. `offer` is what the agent has told that it offers, `wanted` the values that a
     person has set options to, by option_id, which every new process of it is to have.
     """
@@ -115,6 +124,7 @@ class StoredSession(Struct, kw_only=True):
     asking: dict[int, str] = {}
     answered: list[int] = []
     answering: dict[int, int] = {}
+    owed: dict[int, Owed] = {}
     steered: dict[str, SteerMark] = {}
     notices: list[str] = []
     auth_methods: tuple[AuthMethod, ...] = ()
@@ -164,7 +174,7 @@ class StoredSession(Struct, kw_only=True):
 
     def forget_requests(self) -> None:
         """Nothing that the agent has asked so far waits for an answer any more."""
-        self.asking, self.answered, self.answering = {}, [], {}
+        self.asking, self.answered, self.answering, self.owed = {}, [], {}, {}
 
 
 class StateFolder:
