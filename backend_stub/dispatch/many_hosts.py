@@ -3,7 +3,7 @@
 import logging
 import time
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
@@ -24,8 +24,8 @@ LOST_SECONDS = 5.0
 """After how long without a word a host is lost."""
 ASK_SECONDS = 150.0
 """How long another host may take for an answer; a patch of a large sandbox takes the longest."""
-STILL_SECONDS = 2.5
-"""After so long without a word that reached the database, a host has not been there to hear others."""
+STEADY = 6
+"""So many words in a row must have reached the database before a host takes others for lost."""
 LEAVE_SECONDS = 0.5
 """How long the end waits for that to be written."""
 NOT_UNDERSTOOD = b""
@@ -52,10 +52,10 @@ class ManyHosts:
         self._lease = 0
         self._state = HostState.UP
         self._known: dict[str, Host] = {}
-        self._steady_since = 0.0
-        """Since when each word of this host has reached the database in time, by a clock of this process alone."""
+        self._taken: deque[float] = deque(maxlen=STEADY)
+        """How many seconds went by before each of the last words reached the database, as none has failed since."""
         self._heard_at = 0.0
-        """When the last one did."""
+        """When the last one did, by a clock of this process alone."""
         self._given: Counter[str] = Counter()
         """Tasks given to each host since it told last how many it has."""
         self._waited_for: set[str] = set()
@@ -203,12 +203,12 @@ class ManyHosts:
         self._begun.discard(ask_id)
 
     async def _beat_on(self) -> None:
-        self._steady_since = self._heard_at = time.monotonic()
+        self._heard_at = time.monotonic()
         while True:
             try:
                 await self._beat()
             except StorageUnavailableError as error:
-                self._steady_since = time.monotonic()
+                self._taken.clear()
                 self._log.warning("this host could not say that it is there: %s", error)
             if self._drained.is_set():
                 await anyio.sleep(BEAT_SECONDS)
@@ -220,18 +220,16 @@ class ManyHosts:
         report = await self._report()
         if not await self._table.beat(self.me.host_id, self._lease, self._state, report):
             self._lease, _ = await self._table.register(self.me, report, self._loose, LOST_SECONDS)
-            self._steady_since = time.monotonic()
+            self._taken.clear()
             logger.warning("this host was thought lost, and is back")
             await self._look()
             if self.on_return is not None:
                 await self.on_return()
         heard_at, self._heard_at = self._heard_at, time.monotonic()
-        if self._heard_at - heard_at > STILL_SECONDS:
-            # The database stood still, or this host did: so may all others have, and they need a moment too.
-            self._steady_since = self._heard_at
-        if self._heard_at - self._steady_since > LOST_SECONDS:
-            # Whoever was cut off, or stood still, cannot tell who was not.
-            await self._table.mark_lost(LOST_SECONDS)
+        self._taken.append(self._heard_at - heard_at)
+        if len(self._taken) == STEADY:
+            # Where the database is slow, or it or this host stood still, the words of others may take as long.
+            await self._table.mark_lost(max(LOST_SECONDS, 2 * max(self._taken)))
         await self._look()
         if self._state is HostState.UP and self.on_homeless is not None:
             homeless = await self._table.homeless(self._loose, self._waited_for)

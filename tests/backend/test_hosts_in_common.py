@@ -118,8 +118,8 @@ class Heard(Known):
     def __init__(self, takes: Sequence[float]) -> None:
         super().__init__()
         self.now = 0.0
-        self.marked: list[float] = []
-        """When it was asked to take silent hosts for lost."""
+        self.marked: list[tuple[float, float]] = []
+        """When it was asked to take hosts for lost, and of how long a silence."""
         self._takes = [*takes]
 
     def monotonic(self) -> float:
@@ -132,7 +132,7 @@ class Heard(Known):
         return True
 
     async def mark_lost(self, seconds: float) -> None:
-        self.marked.append(self.now)
+        self.marked.append((self.now, seconds))
 
     async def listen(self, *_: object) -> None:
         await anyio.sleep_forever()
@@ -142,9 +142,9 @@ class EnoughError(Exception):
     """All words are said."""
 
 
-@pytest.mark.anyio
-async def test_when_all_stood_still_nobody_is_taken_for_lost_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    table: Any = Heard([1] * 7 + [60] + [1] * 7)
+async def marked(takes: Sequence[float], monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
+    """When a host takes others for lost whose words take so long, and after how long a silence."""
+    table: Any = Heard(takes)
     monkeypatch.setattr(many_hosts, "time", table)
     monkeypatch.setattr(many_hosts, "BEAT_SECONDS", 0)
     me = ManyHosts(ME, cast("HostTable", table), report, ["demo"])
@@ -152,7 +152,22 @@ async def test_when_all_stood_still_nobody_is_taken_for_lost_for_a_moment(monkey
     with pytest.raises(ExceptionGroup) as ended:
         await me.run()
     assert ended.group_contains(EnoughError)
-    assert table.marked == [6, 7, 73, 74]
+    result: list[tuple[float, float]] = table.marked
+    return result
+
+
+@pytest.mark.anyio
+async def test_when_all_stood_still_nobody_is_taken_for_lost_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for_lost = await marked([1] * 7 + [60] + [1] * 7, monkeypatch)
+    assert [each for each in for_lost if each[1] < 60] == [(6, 5), (7, 5), (73, 5), (74, 5)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("takes", "silence"), [(3, 6), (20, 40)])
+async def test_however_slow_the_database_is_hosts_are_lost_of_which_it_heard_nothing_for_longer(
+    monkeypatch: pytest.MonkeyPatch, takes: float, silence: float
+) -> None:
+    assert await marked([takes] * 8, monkeypatch) == [(takes * number, silence) for number in (6, 7, 8)]
 
 
 @asynccontextmanager
