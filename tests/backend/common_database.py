@@ -32,6 +32,9 @@ class Backends:
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         return self.server.execute(statement, self.name)
 
+    async def connection(self, application: str) -> Connection:
+        return await Connection.connect(self.url, autocommit=True, application_name=application)
+
     @asynccontextmanager
     async def lock(self, take: bytes = b"SELECT seq FROM foundry.meta FOR UPDATE") -> AsyncIterator[Connection]:
         """Keep everybody from committing, as one does who commits; or from what else is taken."""

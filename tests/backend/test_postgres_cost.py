@@ -9,7 +9,9 @@ import pytest
 from msgspec import structs
 
 from backend_stub.domain.events import Committed
-from backend_stub.storage.postgres import writer
+from backend_stub.domain.hosts import HostIdentity, HostReport
+from backend_stub.domain.storage import Change
+from backend_stub.storage.postgres import open_shared, writer
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connect
 from backend_stub.storage.postgres.tables import OneStatement
@@ -119,14 +121,50 @@ async def test_what_somebody_commits_of_whom_nothing_was_heard_is_not_taken_for_
     assert [seq for seq, *_ in told(here)] == list(range(1, last + 1))
 
 
+def full(task_id: str) -> Change:
+    """A change of a task that has very many sessions, of which one has very many prompts."""
+    many = [prompt(f"{task_id}-s", f"{task_id}-p-{number}") for number in range(10 * MOST)]
+    states = [
+        session(task_id, f"{task_id}-s", 1, *many),
+        *(session(task_id, f"{task_id}-{number}") for number in range(10 * MOST)),
+    ]
+    change = first_change(task_id, sessions=states, prompts=many)
+    return replace(change, task=structs.replace(change.task, sessions=tuple(map(summary_of_session, states))))
+
+
+async def test_the_log_has_all_of_a_change_as_long_as_a_host_of_the_version_before_may_read_it(
+    tmp_path: Path, backends: Backends
+) -> None:
+    me, report = HostIdentity("id-a", "a"), HostReport(providers=(), repositories=(), running=0, limit=1)
+    async with open_shared(backends.url, tmp_path, me, lambda: 0) as shared:
+        await shared.hosts.register(me, report, (), 5.0)
+        backends.execute(
+            "INSERT INTO foundry.hosts (host_id, name, lease, state, report) "
+            "SELECT 'id-b', 'b', 1, 'lost', report FROM foundry.hosts"
+        )
+        for task_id, goes_on, is_whole in (("t", True, True), ("u", False, True), ("v", True, False)):
+            await shared.hosts.all()
+            shared.storage.writer.at_once.alone = goes_on
+            change = full(task_id)
+            await shared.storage.commit(change)
+            bodies = [
+                body
+                for (body,) in backends.execute(
+                    f"SELECT body FROM foundry.events WHERE task_id = '{task_id}' AND name IN ('task', 'session')"
+                )
+            ]
+            assert (encode(change.task) in bodies, encode(change.sessions[0]) in bodies) == (is_whole, is_whole)
+            if task_id == "u":
+                # It begins as one of this version.
+                await shared.hosts.register(HostIdentity("id-b", "b"), report, (), 5.0)
+                await shared.hosts.register(me, report, (), 5.0)
+
+
 async def test_what_the_log_has_of_a_change_does_not_grow_with_the_sessions_and_prompts_that_there_are(
     backends: Backends,
 ) -> None:
     here, there = backends.one("here"), backends.one("there")
-    many = [prompt("s", f"p-{number}") for number in range(10 * MOST)]
-    states = [session("t", "s", 1, *many), *(session("t", f"s-{number}") for number in range(10 * MOST))]
-    change = first_change("t", sessions=states, prompts=many)
-    change = replace(change, task=structs.replace(change.task, sessions=tuple(map(summary_of_session, states))))
+    change = full("t")
     async with here.open() as writing, there.open():
         await writing.commit(change)
         (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
@@ -134,6 +172,7 @@ async def test_what_the_log_has_of_a_change_does_not_grow_with_the_sessions_and_
     assert told(here) == told(there)
     assert isinstance(there.told[0].record, TaskDetail)
     assert there.told[0].record.sessions == change.task.sessions
-    bare = len(encode(structs.replace(change.task, sessions=()))) + len(encode(structs.replace(states[0], prompts=())))
+    bare = len(encode(structs.replace(change.task, sessions=())))
+    bare += len(encode(structs.replace(change.sessions[0], prompts=())))
     ((largest,),) = backends.execute("SELECT max(length(body)) FROM foundry.events")
     assert largest <= bare

@@ -19,8 +19,9 @@ from backend_stub.storage.postgres import migration, writer
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import answered
 from backend_stub.storage.postgres.migration import VERSION
+from backend_stub.storage.postgres.storage import PostgresStorage
 from backend_stub.storage.postgres.tables import SQL
-from backend_stub.storage.writing import OF_A_TASK
+from backend_stub.storage.writing import OF_A_TASK, Transaction
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import HistoryKind, Repo
 from tests.backend.common_database import Backends, told
@@ -38,6 +39,7 @@ from tests.postgres import OWNER, POOLER_PORT
 pytestmark = pytest.mark.anyio
 
 MANY = 60
+TAKE = b"SELECT seq FROM foundry.meta FOR UPDATE"
 
 
 async def test_every_process_is_told_of_the_commits_of_all_each_once_and_in_one_order(backends: Backends) -> None:
@@ -186,15 +188,16 @@ async def test_time_in_which_this_process_stood_still_is_not_counted_as_silence(
         await anyio.sleep_forever()
 
 
-async def test_what_is_cut_off_before_it_is_committed_is_done_again_once(backends: Backends) -> None:
+@pytest.mark.parametrize("cuts", [1, 3])
+async def test_what_is_cut_off_before_it_is_committed_is_done_again(backends: Backends, cuts: int) -> None:
     here = backends.one("here")
     async with here.open() as storage:
         await storage.commit(first_change("t"))
-        # The connection is cut in the midst of the next commit, but not in the one after.
+        # The connection is cut in the midst of each of the next commits, but not in the one after.
         backends.execute("CREATE SEQUENCE foundry.cuts")
         backends.execute(
             "CREATE FUNCTION foundry.cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF nextval('foundry.cuts') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; "
+            f"IF nextval('foundry.cuts') <= {cuts} THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; "
             "RETURN NEW; END $$"
         )
         backends.execute(
@@ -203,7 +206,7 @@ async def test_what_is_cut_off_before_it_is_committed_is_done_again_once(backend
         await storage.commit(first_change("u"))
         (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
         await here.until_told(last)
-        assert backends.execute("SELECT last_value FROM foundry.cuts") == [(2,)]
+        assert backends.execute("SELECT last_value FROM foundry.cuts") == [(cuts + 1,)]
     assert [event.seq for event in here.told] == list(range(1, last + 1))
 
 
@@ -214,6 +217,44 @@ async def test_one_that_is_cut_while_it_waits_for_others_begins_again(backends: 
             pid = await backends.waiting()
             backends.server.execute(f"SELECT pg_terminate_backend({pid}, 1000)")
         await backends.waiting()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_who_waits_for_one_that_stands_still_keeps_its_place(backends: Backends, alone: bool) -> None:
+    async with (
+        backends.one("here").open() as storage,
+        await backends.connection("foundry frozen") as frozen,
+        await backends.connection("behind") as behind,
+    ):
+        await storage.commit(first_change("t"))
+        assert isinstance(storage, PostgresStorage)
+        storage.writer.at_once.alone = alone
+        await frozen.execute("BEGIN")
+        await frozen.execute(TAKE)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(storage.commit, first_change("u"))
+            await backends.waiting()
+            await behind.execute("BEGIN")
+            # It comes after the one that waited before, whose commit it finds.
+            ((seq,),) = await (await behind.execute(TAKE)).fetchall()
+            await behind.execute("COMMIT")
+        with pytest.raises(psycopg.Error):
+            await frozen.execute("COMMIT")
+        assert backends.execute("SELECT seq FROM foundry.meta") == [(seq,)]
+
+
+async def test_a_change_that_fails_in_a_way_that_nobody_expects_has_the_error_and_others_go_on(
+    backends: Backends,
+) -> None:
+    async def fail(_: Transaction) -> None:
+        raise LookupError("nobody thought of this")
+
+    async with backends.one("here").open() as storage:
+        await storage.commit(first_change("t"))
+        assert isinstance(storage, PostgresStorage)
+        with pytest.raises(LookupError, match="nobody thought"):
+            await storage.submit(fail)
+        await storage.commit(first_change("u"))
 
 
 async def test_an_older_copy_in_its_place_is_not_taken_for_it(backends: Backends) -> None:

@@ -7,6 +7,7 @@ is tried first from then on, until it turns out that nobody else commits any mor
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ from psycopg import AsyncConnection
 
 from backend_stub.domain.events import Committed
 from backend_stub.storage.postgres.log import Log, Own
-from backend_stub.storage.postgres.tables import SQL, NotAtOnceError, OneStatement
-from backend_stub.storage.postgres.written import body_of, written_of
+from backend_stub.storage.postgres.tables import SQL, OneStatement
+from backend_stub.storage.postgres.written import MayLack, body_of, written_of
 from backend_stub.storage.table_storage import Job
 from backend_stub.storage.tables import Read, Row
 from backend_stub.storage.writing import Transaction
@@ -35,22 +36,25 @@ class Prepared:
     statement: OneStatement
     own: Own
     result: Any
+    may_lack: bool
 
     async def was_committed(self, connection: AsyncConnection) -> bool:
         """Found out by whoever keeps all others from committing. Raises `psycopg.Error`."""
         last = self.own.events[-1]
-        cursor = await connection.execute(SQL["events.has"], (last.seq, last.task_id, body_of(last)), binary=True)
+        body = body_of(last, may_lack=self.may_lack)
+        cursor = await connection.execute(SQL["events.has"], (last.seq, last.task_id, body), binary=True)
         return await cursor.fetchone() is not None
 
 
 class AtOnce:
     """Knows what the rows of repositories have as of the log's seq: each new task changes that of its own."""
 
-    def __init__(self, log: Log, life: str) -> None:
+    def __init__(self, log: Log, life: str, may_lack: MayLack) -> None:
         self.alone = True
         """Whether nobody else had committed in between when that was looked at last."""
         self._log = log
         self._life = life
+        self._may_lack = may_lack
         self._repos: dict[str, bytes] = {}
 
     def told(self, committed: Committed) -> None:
@@ -66,22 +70,21 @@ class AtOnce:
         """The job as one statement, which fails unless the log's seq is the last; None where it cannot be one."""
         if not (self.alone and self._log.is_even) or (first is not None and self._known(first) is None):
             return None
-        started, seq = time.perf_counter(), self._log.seq
+        started, seq, may_lack = time.perf_counter(), self._log.seq, self._may_lack()
         statement = OneStatement(self._known)
         transaction = Transaction(statement, seq)
-        try:
+        # Whatever is wrong with a change is found again, where it can be told.
+        with suppress(Exception):
             result = await job(transaction)
             if not transaction.events:
                 return None
-            statement.add("events.add", written_of(transaction.events))
+            statement.add("events.add", written_of(transaction.events, may_lack=may_lack))
             if lease is not None:
                 statement.add("hosts.is_latest", lease, must_change=True, first=True)
             # Hosts wait for each other at the counter, before there is anything else to wait for.
             statement.add("meta.tell_next", (transaction.seq, self._life, seq), must_change=True, first=True)
-        except (NotAtOnceError, ValueError):
-            # What is wrong with a change is found again, where it can be told.
-            return None
-        return Prepared(statement, Own(transaction.events, started), result)
+            return Prepared(statement, Own(transaction.events, started), result, may_lack)
+        return None
 
     def _known(self, read: Read) -> Sequence[Row] | None:
         body = self._repos.get(str(read.values[0])) if read.name == "repos.one" else None

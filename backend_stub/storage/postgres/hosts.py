@@ -16,6 +16,7 @@ from backend_stub.domain.hosts import HomelessTask, HostIdentity, HostReport
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connected
 from backend_stub.storage.postgres.single import Statements
+from backend_stub.storage.postgres.written import READS
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.hosts import Host, HostState
 
@@ -36,6 +37,10 @@ class PostgresHosts:
     def __init__(self, statements: Statements, address: Address) -> None:
         self.registered: tuple[str, int] | None = None
         """The id and lease of the host that this process began as last."""
+        self.read_what_lacks = False
+        """Whether all hosts that are known read events that lack what there is very many of; see `written`. A lost one
+        counts too: it may be back and read on where it was.
+        """
         self._statements = statements
         self._address = address
         self._forgot_at = -math.inf
@@ -55,7 +60,7 @@ class PostgresHosts:
                     )
                 await transaction.fetch("hosts.forget", other)
             states = await transaction.fetch("hosts.state", me.host_id)
-            ((lease,),) = await transaction.fetch("hosts.register", me.host_id, me.name, encode(report))
+            ((lease,),) = await transaction.fetch("hosts.register", me.host_id, me.name, encode(report), READS)
         self.registered = me.host_id, lease
         return lease, states in ([], [("lost",)])
 
@@ -84,9 +89,10 @@ class PostgresHosts:
         await self._statements.change("asks.forget_old", FORGOTTEN_SECONDS)
 
     async def all(self) -> Sequence[Host]:
+        rows = await self._statements.fetch("hosts.all")
+        self.read_what_lacks = all(reads >= READS for *_, reads in rows)
         return [
-            _host(host_id, name, state, decode(report, HostReport), at)
-            for host_id, name, state, report, at in await self._statements.fetch("hosts.all")
+            _host(host_id, name, state, decode(report, HostReport), at) for host_id, name, state, report, at, _ in rows
         ]
 
     async def homeless(self, loose: Collection[str], told: Collection[str]) -> Sequence[HomelessTask]:

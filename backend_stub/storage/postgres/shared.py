@@ -30,6 +30,13 @@ async def open_shared(url: str, folder: Path, me: HostIdentity, now: Callable[[]
     address = parse_address(url, application)
     async with open_statements(address) as statements:
         hosts = PostgresHosts(statements, address)
-        opening = open_storage(url, folder, now, fence=lambda: hosts.registered, application=application)
+        opening = open_storage(
+            url,
+            folder,
+            now,
+            fence=lambda: hosts.registered,
+            may_lack=lambda: hosts.read_what_lacks,
+            application=application,
+        )
         async with opening as storage:
             yield Shared(storage, hosts, SharedJournal(statements))

@@ -24,6 +24,7 @@ from backend_stub.storage.postgres.migration import migrate
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
 from backend_stub.storage.postgres.tables import SQL
 from backend_stub.storage.postgres.writer import Fence, Writer
+from backend_stub.storage.postgres.written import MayLack
 from backend_stub.storage.pulse import Pulse
 from backend_stub.storage.table_events import TableEvents
 from backend_stub.storage.table_storage import Job, TableStorage
@@ -51,6 +52,7 @@ class PostgresStorage(TableStorage):
         now: Callable[[], int],
         kept_seconds: float,
         fence: Fence,
+        may_lack: MayLack,
     ) -> None:
         last = pulse.last()
         self.last_alive = last.at if last is not None and last.database == database else None
@@ -60,7 +62,7 @@ class PostgresStorage(TableStorage):
         self._pulse = pulse
         self._clock = now
         self._log = Log(self._tell, seq)
-        self.writer = Writer(address, self._log, database, fence)
+        self.writer = Writer(address, self._log, database, fence, may_lack)
         self.follower = Follower(address, self._log, self._changed_life, kept_seconds)
         self._makers = anyio.CapacityLimiter(MAKERS)
         self._closed = False
@@ -153,13 +155,15 @@ async def open_storage(
     *,
     kept_seconds: float = KEPT_SECONDS,
     fence: Fence = lambda: None,
+    may_lack: MayLack = lambda: True,
     application: str = "foundry",
 ) -> AsyncIterator[PostgresStorage]:
     """The storage in this database, its tables made or migrated if need be; closed at the end.
 
     `folder` is the backend's own, where it keeps how far it had come. `now` is the time of day in milliseconds. Other
     processes are told of commits for `kept_seconds`; one that was away for longer reads the rows. `fence` tells under
-    which lease this host writes, `application` is what its connections are called.
+    which lease this host writes, `may_lack` whether all hosts read events that lack what there is very many of;
+    `application` is what its connections are called.
     Raises `DatabaseUnusableError` with a sentence that says what to do when the database cannot be used.
     """
     address = parse_address(url, application)
@@ -169,10 +173,11 @@ async def open_storage(
     except BaseException:
         pulse.close()
         raise
-    storage = PostgresStorage(address, database, seq, pulse, now, kept_seconds, fence)
+    storage = PostgresStorage(address, database, seq, pulse, now, kept_seconds, fence, may_lack)
     await storage.readers.open()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(storage.writer.run)
+        tasks.start_soon(storage.writer.watch)
         tasks.start_soon(storage.follower.run)
         try:
             yield storage

@@ -3,8 +3,8 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from backend_stub.storage.postgres.connections import answered, connect, connect
 from backend_stub.storage.postgres.log import Log, Own
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
 from backend_stub.storage.postgres.tables import SQL, PostgresTables
-from backend_stub.storage.postgres.written import written_of
+from backend_stub.storage.postgres.written import MayLack, written_of
 from backend_stub.storage.table_storage import Job
 from backend_stub.storage.tables import Read, Row
 from backend_stub.storage.writing import Transaction
@@ -32,11 +32,13 @@ GATHER = 256
 SETTLE_SECONDS = 5.0
 """How long it is tried to find out what became of a commit whose connection was lost."""
 LOOK_SECONDS = 1.0
-"""After so long it is looked what those stand at that are waited for."""
+"""After so long it is looked, again and again, what those stand at that are waited for."""
 STILL_SECONDS = 0.8
 """How long one may stand still in its commit, which keeps all others from theirs."""
 TURN_SECONDS = 8.0
 """How long is waited for others that commit."""
+TRIES = 4
+"""How often a change is done that is cut off each time: who stood still once may do so again."""
 COMMIT_SECONDS = 10.0
 """How long PostgreSQL may take until it is this host's turn, and then for the commit."""
 
@@ -77,15 +79,18 @@ class _Refusal:
 class Writer:
     """Commits jobs as long as it runs. `life` names the database; one of another name is not written to."""
 
-    def __init__(self, address: Address, log: Log, life: str, fence: Fence) -> None:
+    def __init__(self, address: Address, log: Log, life: str, fence: Fence, may_lack: MayLack) -> None:
         self.refusal: _Refusal | None = None
         """Why the last commit could not be made."""
         self._address = address
         self._log = log
         self._life = life
         self._fence = fence
+        self._may_lack = may_lack
         self._connection: AsyncConnection | None = None
-        self.at_once = AtOnce(log, life)
+        self._waits_since: float | None = None
+        """Since when this host waits for its turn to commit."""
+        self.at_once = AtOnce(log, life, may_lack)
         self._waiting: deque[_Waiting] = deque()
         self._news = anyio.Event()
         self._closed = False
@@ -125,11 +130,32 @@ class Writer:
             self._finished.set()
             await self._hang_up()
 
+    async def watch(self) -> None:
+        """Cut off whoever stands still and keeps this host from its turn, which keeps its place; until cancelled."""
+        while True:
+            await anyio.sleep(LOOK_SECONDS)
+            if self._waits_since is None or time.monotonic() - self._waits_since < LOOK_SECONDS:
+                continue
+            try:
+                with answered(self._address, TURN_SECONDS):
+                    async with connected(self._address) as connection:
+                        await connection.execute(SQL["meta.free"], (STILL_SECONDS,))
+            except (psycopg.Error, StorageUnavailableError) as error:
+                logger.info("who keeps this host from its turn cannot be looked at: %s", error)
+
+    @contextmanager
+    def _waiting_for_turn(self) -> Iterator[None]:
+        self._waits_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waits_since = None
+
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
             alone = len(batch) == 1
             if not (alone and await self._commit_at_once(batch[0])):
-                self.refusal = await self._commit(batch, carefully=not alone, again=True)
+                self.refusal = await self._commit(batch, carefully=not alone)
         except BaseException:
             self.refusal = _Refusal("the backend is shutting down", unknown=True)
             raise
@@ -151,8 +177,11 @@ class Writer:
                 return False
             self.refusal, waiting.result = None, prepared.result
             try:
-                with answered(self._address, COMMIT_SECONDS):
+                with answered(self._address, COMMIT_SECONDS), self._waiting_for_turn():
                     await prepared.statement.send(connection)
+            except errors.LockNotAvailable as error:
+                self.refusal = _Refusal(why_not(self._address, error, "written"))
+                return True
             except psycopg.Error:
                 if not connection.broken:
                     self.at_once.alone = False
@@ -180,12 +209,12 @@ class Writer:
                 await self._hang_up()
         return True
 
-    async def _commit(self, batch: Sequence[_Waiting], *, carefully: bool, again: bool) -> _Refusal | None:
+    async def _commit(self, batch: Sequence[_Waiting], *, carefully: bool, tries: int = TRIES) -> _Refusal | None:
         """Commit what can be committed of these, each with its outcome; why nothing could be, or None.
 
         Not `carefully`, which only a batch of one may be done, the statements are sent together with their COMMIT and
-        nothing is looked at before: if the database refuses one of them, all is done again, carefully. `again`: so is
-        what was cut off before it had committed.
+        nothing is looked at before: if the database refuses one of them, all is done again, carefully. What is
+        cut off before it has committed is done `tries` times at most.
         """
         started = time.perf_counter()
         try:
@@ -220,8 +249,8 @@ class Writer:
                     self._log.forget(own)
                 # psycopg takes for prepared what it sent behind the refusal, and was not executed.
                 await self._hang_up()
-                return await self._commit(batch, carefully=True, again=again)
-            why, again = why_not(self._address, error, "written"), again and connection.broken
+                return await self._commit(batch, carefully=True, tries=tries)
+            why, again = why_not(self._address, error, "written"), tries > 1 and connection.broken
         except StorageUnavailableError as error:
             why, again = str(error), False
         else:
@@ -233,24 +262,18 @@ class Writer:
         if own is not None:
             (self._log.committed if outcome else self._log.forget)(own)
         if outcome is False and again:
-            return await self._commit(batch, carefully=carefully, again=False)
+            return await self._commit(batch, carefully=carefully, tries=tries - 1)
         return None if outcome else _Refusal(why, unknown=outcome is None)
 
     async def _begin(self, first: Read | None) -> _Begun | _Refusal:
         """The open transaction, or why this host may not write."""
-        give_up = time.monotonic() + TURN_SECONDS
         while True:
             if self._connection is None:
                 self._connection = await connect(self._address)
-                await self._connection.execute(f"SET lock_timeout = '{LOOK_SECONDS}s'".encode())
+                await self._connection.execute(f"SET lock_timeout = '{TURN_SECONDS}s'".encode())
             try:
-                return await self._take(self._connection, first)
-            except errors.LockNotAvailable:
-                if time.monotonic() > give_up:
-                    raise
-                await self._hang_up()
-                async with connected(self._address) as connection:
-                    await connection.execute(SQL["meta.free"], (STILL_SECONDS,))
+                with self._waiting_for_turn():
+                    return await self._take(self._connection, first)
             except psycopg.Error:
                 if not self._connection.broken:
                     raise
@@ -292,7 +315,9 @@ class Writer:
             try:
                 waiting.result = await waiting.job(transaction)
                 if transaction.events:
-                    await transaction.tables.do("events.add", *written_of(transaction.events))
+                    await transaction.tables.do(
+                        "events.add", *written_of(transaction.events, may_lack=self._may_lack())
+                    )
                     if not carefully:
                         await transaction.tables.do("meta.tell", transaction.seq)
                 await transaction.tables.settle()

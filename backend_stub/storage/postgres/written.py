@@ -2,11 +2,11 @@
 
 A task has its sessions in its record, a session its prompts, and both are told whole with each change. In the log they
 would be there as often, a thousand for each that is new; so of very many it has none, and whoever follows takes them
-from their own rows.
+from their own rows. Where a host does not know that, all are there: it would take them for none.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 MOST = 16
 """Sessions of a task, or prompts of a session, that the log has with it."""
+READS = 2
+"""The form of events that this version reads: those of the first lack nothing."""
+MayLack = Callable[[], bool]
+"""Whether every host reads events that lack what there is very many of."""
 
 _READ_AS: dict[EventName, type[TaskDetail] | type[HistoryEvent]] = {
     EventName.TASK: TaskDetail,
@@ -48,9 +52,9 @@ _PARTS = {
 }
 
 
-def written_of(events: Sequence[Event]) -> tuple[bytes, str]:
+def written_of(events: Sequence[Event], *, may_lack: bool) -> tuple[bytes, str]:
     """What is written of them: their records' JSON in one, and JSON of the rest, with where each begins, from 1."""
-    bodies = [body_of(event) for event in events]
+    bodies = [body_of(event, may_lack=may_lack) for event in events]
     starts = accumulate(map(len, bodies), initial=1)
     rows = [
         {
@@ -66,9 +70,9 @@ def written_of(events: Sequence[Event]) -> tuple[bytes, str]:
     return b"".join(bodies), encode(rows).decode()
 
 
-def body_of(event: Event) -> bytes:
+def body_of(event: Event, *, may_lack: bool) -> bytes:
     """JSON of its record, as it is written."""
-    record, parts = event.record, _PARTS.get(event.name)
+    record, parts = event.record, _PARTS.get(event.name) if may_lack else None
     if parts is None or isinstance(record, Raw) or len(getattr(record, parts.field)) <= MOST:
         return encode(record)
     return encode({name: getattr(record, name) for name in record.__struct_fields__ if name != parts.field})

@@ -9,9 +9,10 @@ SELECT count(*) FROM tasks WHERE host = ? AND ended = 0 AND NOT provider = ANY (
 DELETE FROM hosts WHERE host_id = ?;
 
 -- name: register
-INSERT INTO hosts (host_id, name, lease, state, report) VALUES (?, ?, 1, 'up', ?)
+INSERT INTO hosts (host_id, name, lease, state, report, reads) VALUES (?, ?, 1, 'up', ?, ?)
 ON CONFLICT (host_id) DO UPDATE SET
-    name = excluded.name, lease = hosts.lease + 1, state = 'up', report = excluded.report, beat_at = clock_timestamp()
+    name = excluded.name, lease = hosts.lease + 1, state = 'up', report = excluded.report, reads = excluded.reads,
+    beat_at = clock_timestamp()
 RETURNING lease;
 
 -- name: state
@@ -44,7 +45,7 @@ WHERE state = 'lost' AND beat_at < clock_timestamp() - make_interval(secs => ?)
 AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.host = hosts.name AND ended = 0);
 
 -- name: all
-SELECT host_id, name, state, report, (extract(epoch FROM beat_at) * 1000)::BIGINT FROM hosts ORDER BY name;
+SELECT host_id, name, state, report, (extract(epoch FROM beat_at) * 1000)::BIGINT, reads FROM hosts ORDER BY name;
 
 -- name: homeless
 -- Of tasks that are bound to a host, those of hosts that nobody was told of.
