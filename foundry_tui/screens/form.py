@@ -175,6 +175,8 @@ class FormScreen(FoundryDialog[None]):
             self.focus_next()
 
     def action_send_form(self) -> None:
+        if isinstance(self.focused, ChoiceField):
+            self.focused.leave()
         self._tried = True
         self._judge()
         wrong = self._wrong()

@@ -75,7 +75,10 @@ class ChoiceField(Drawn, can_focus=True):
             self._moved = True
             self.refresh()
             self._show_cursor()
-        elif direction < 0:
+            return
+        # Whoever goes through the form by the arrows passes all choices, and means none of them.
+        self._moved = False
+        if direction < 0:
             self.screen.focus_previous()
         else:
             self.screen.focus_next()
@@ -100,6 +103,11 @@ class ChoiceField(Drawn, can_focus=True):
             if self._choices[self._cursor].value not in self._taken:
                 self.action_take()
 
+    def leave(self) -> None:
+        """Take the choice that somebody went to, since they go on to something else."""
+        if self._moved:
+            self.settle()
+
     def action_take_place(self, place: int) -> None:
         if place <= len(self._choices):
             self._cursor = place - 1
@@ -114,6 +122,7 @@ class ChoiceField(Drawn, can_focus=True):
         self.refresh()
 
     def on_blur(self) -> None:
+        self.leave()
         self.refresh()
 
     def _show_cursor(self) -> None:

@@ -56,6 +56,19 @@ async def test_enter_takes_the_choice_that_one_went_to_and_goes_on() -> None:
         assert "(x) major" in text_of(on).lower(), text_of(on)
 
 
+@pytest.mark.parametrize(
+    ("leaving", "chosen"), [("tab", "major"), ("shift+tab", "major"), ("ctrl+s", "major"), ("", "minor")]
+)
+async def test_a_choice_that_one_went_to_is_the_one_that_is_sent(leaving: str, chosen: str) -> None:
+    """Whoever only goes past it by the arrows has not chosen it."""
+    async with stage(scenes.form_scene(), size=(120, 40)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        past = [] if leaving else ["down", "down", "down"]
+        await on.press("1", *"v1.4", "enter", "down", *past, *filter(None, [leaving]))
+        assert f"(x) {chosen}" in text_of(on).lower(), text_of(on)
+
+
 async def test_a_form_is_declined_and_closes_when_it_is_not_asked_any_more() -> None:
     async with stage(scenes.form_scene(), size=(60, 16)) as on:
         on.app.open_task(TASK)
