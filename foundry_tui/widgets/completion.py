@@ -18,7 +18,9 @@ MOST_COMPARED = 1_000
 
 
 class Completion(ChoiceList):
-    """Typing opens it, and so does down; enter or tab takes the highlighted choice, escape closes it."""
+    """Typing opens it, and so does down; tab takes the highlighted choice, to be written on, enter takes it and goes on
+    to the next field, escape closes it.
+    """
 
     def __init__(self, field: str, candidates: Callable[[str], Iterable[str]]) -> None:
         """`field` selects an `Input`; `candidates` are all its choices, for what stands before its cursor."""
@@ -71,6 +73,8 @@ class Completion(ChoiceList):
             self._chosen = True
         elif key in ("enter", "tab"):
             self._take()
+            if key == "enter":
+                self.screen.focus_next()
         elif key == "escape":
             self.show(())
         else:

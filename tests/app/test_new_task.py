@@ -411,8 +411,12 @@ async def test_the_current_folder_comes_first_and_completes() -> None:
     async with dialog(repo=None) as on:
         assert the_dialog(on).values["repo"] == "docs"
         the_dialog(on).query_one("#repo").focus()
-        await on.press("ctrl+u", *"sh", "down", "enter")
+        await on.press("ctrl+u", *"sh", "tab")
         assert the_dialog(on).values["repo"] == "shop"
+        assert on.app.focused is the_dialog(on).query_one("#repo"), "what tab took is written on"
+        await on.press("ctrl+u", *"sh", "enter")
+        assert the_dialog(on).values["repo"] == "shop"
+        assert on.app.focused is not the_dialog(on).query_one("#repo"), "enter goes on, as it does in a whole field"
 
 
 async def test_the_first_frame_of_the_dialog_has_the_keys_of_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
