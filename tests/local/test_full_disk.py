@@ -9,7 +9,8 @@ import pytest
 
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local.checkpoints import TaskCheckpoints
-from backend_stub.providers.local.way_home import update
+from backend_stub.providers.local.way_home import checkout, update
+from backend_stub.providers.local.way_home.journal import Journal
 from backend_stub.task.failures import task_error
 from foundry_tui.contract.records import ErrorKind
 from foundry_tui.contract.replace import replace
@@ -48,9 +49,9 @@ async def test_an_update_that_even_taking_back_failed_of_is_taken_back_by_the_ne
 
 
 @pytest.mark.parametrize("how", ["rebase", "merge"])
-@pytest.mark.parametrize("goes_on", [False, True])
+@pytest.mark.parametrize("goes_on", ["", "writes", "removes"])
 async def test_files_that_were_written_before_git_gave_up_are_taken_back_unless_somebody_goes_on(
-    git_world: LocalWorld, how: str, goes_on: bool, monkeypatch: pytest.MonkeyPatch
+    git_world: LocalWorld, how: str, goes_on: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with git_world.provider() as provider:
         task, folder = await sandbox(git_world, provider)
@@ -72,6 +73,14 @@ async def test_files_that_were_written_before_git_gave_up_are_taken_back_unless_
         assert "still" not in git(folder, "status") and "in progress" not in git(folder, "status")
         failed = replace(operation_of(task, "update"), finished_at=time.time_ns() // 1_000_000)
         task = replace(task, operations=(failed,))
+        if goes_on == "removes":
+            (folder / "ours.txt").unlink()
+            while folder.stat().st_ctime_ns < ((failed.finished_at or 0) + 1) * 1_000_000:
+                (folder / "for a moment").touch()
+                (folder / "for a moment").unlink()
+            await operate(git_world, provider, task, "commit")
+            assert "ours.txt" not in git(folder, "ls-tree", "--name-only", "HEAD").split()
+            return
         if goes_on:
             # The clock of files is coarse: until it has gone on.
             while (folder / "a.txt").stat().st_ctime_ns < ((failed.finished_at or 0) + 1) * 1_000_000:
@@ -85,6 +94,38 @@ async def test_files_that_were_written_before_git_gave_up_are_taken_back_unless_
         git(git_world.repository, "config", "filter.broken.smudge", "cat")
         await operate(git_world, provider, task, "update", how=how)
         assert (folder / "a.txt").read_text() == "theirs\n"
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+async def test_what_the_disk_refuses_once_the_checkout_is_whole_is_not_said_to_be_half_made(
+    git_world: LocalWorld, is_cut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+
+        def cut(self: Journal) -> None:
+            self._become("after")
+            raise RuntimeError("the power is cut")
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        if is_cut:
+            with monkeypatch.context() as power, pytest.raises(RuntimeError, match="the power"):
+                power.setattr(Journal, "make", cut)
+                await operate(git_world, provider, task, "land")
+        stands = "is as it was" if is_cut else "is at the new commit of main"
+        with monkeypatch.context() as disk, pytest.raises(GitError, match=f"{stands}, but .*Input/output") as refused:
+            disk.setattr(checkout, "_unlock", refuse)
+            await operate(git_world, provider, task, "commit" if is_cut else "land")
+        assert "half made" not in refused.value.message
+        lock = git_world.repository / ".git" / "index.lock"
+        assert str(lock) in refused.value.message
+        assert git(git_world.repository, "status", "--porcelain") == ""
+        with pytest.raises(GitError, match="nothing to commit"):
+            await operate(git_world, provider, task, "commit")
+        assert not lock.exists()
 
 
 async def test_a_rebase_of_a_person_s_own_is_not_taken_back(git_world: LocalWorld) -> None:

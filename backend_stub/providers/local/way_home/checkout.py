@@ -56,8 +56,7 @@ async def _move(place: Place, journal: Journal) -> None:
     except GitError:
         await take_back(place, journal)
         raise
-    await anyio.to_thread.run_sync(_unlock, place, git_dir)
-    await anyio.to_thread.run_sync(discard, place.own)
+    await _let_go(place, journal, f"is at the new commit of {about['target']}")
     # Gits before 2.36 know no such command.
     words = ("hook", "run", "--ignore-missing", "post-merge", "--", "0")
     await place.git(*words, accept=range(256), folder=journal.checkout)
@@ -66,17 +65,30 @@ async def _move(place: Place, journal: Journal) -> None:
 async def take_back(place: Place, journal: Journal) -> None:
     """Have files and index be what they were, unless the branch has moved already. Raises `GitError`."""
     about = journal.about
-    with journal.taking_back():
-        if not about:
-            await anyio.to_thread.run_sync(journal.take_back)
-        elif not await place.holds(about["new"], f"{HEADS}{about['target']}"):
-            if journal.is_made:
-                with suppress(GitError):
-                    await _set_index(place, journal, about["new"], about["old"])
-            await anyio.to_thread.run_sync(journal.take_back)
-        if about:
-            await anyio.to_thread.run_sync(_unlock, place, Path(about["git_dir"]))
+    if about and await place.holds(about["new"], f"{HEADS}{about['target']}"):
+        await _let_go(place, journal, f"is at the new commit of {about['target']}")
+        return
+    if about and journal.is_made:
+        with journal.taking_back(), suppress(GitError):
+            await _set_index(place, journal, about["new"], about["old"])
+    await anyio.to_thread.run_sync(journal.take_back)
+    await _let_go(place, journal, "is as it was")
+
+
+async def _let_go(place: Place, journal: Journal, stands: str) -> None:
+    """The files of the checkout are whole, as `stands` says: nothing holds it any more. Raises `GitError`."""
+    git_dir = journal.about.get("git_dir")
+    try:
+        if git_dir is not None:
+            await anyio.to_thread.run_sync(_unlock, place, Path(git_dir))
         await anyio.to_thread.run_sync(discard, place.own)
+    except OSError as error:
+        lock = f" Where {Path(git_dir, _LOCK)} is left, remove it." if git_dir is not None else ""
+        raise GitError(
+            f"{journal.checkout} {stands}, but what was kept for that could not be removed: "
+            f"{error.strerror or error}.{lock} The next operation tries again.",
+            retryable=False,
+        ) from error
 
 
 async def settle(place: Place) -> None:

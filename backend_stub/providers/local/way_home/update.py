@@ -117,10 +117,15 @@ async def _is_as_left(place: Place, call: Call, notes: Mapping[str, str]) -> boo
     files = await place.dirty()
 
     def newest() -> int:
-        there = (place.folder / name for name in files)
-        return max((path.lstat().st_ctime_ns for path in there if os.path.lexists(path)), default=0)
+        return max((_changed_at(place.folder / name) for name in files), default=0)
 
     return bool(files) and await anyio.to_thread.run_sync(newest) < (ends[-1] + 1) * 1_000_000
+
+
+def _changed_at(path: Path) -> int:
+    """In a thread: when a file was changed last; of one that is gone its folder tells, and tells rather too late."""
+    there = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    return there.lstat().st_ctime_ns
 
 
 def _note_begun(own: Path, notes: Mapping[str, str]) -> None:
