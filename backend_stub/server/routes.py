@@ -434,7 +434,8 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 
 async def _unknown(request: Request, error: Exception) -> Response:
     request.scope[WHY] = str(error)
-    detail = f"It is not known whether this was done: {error}. Try again once that is mended: nothing is done twice."
+    again = "send the same again if it has an id of its own (task_id, operation_id …): then nothing is done twice"
+    detail = f"It is not known whether this was done: {error}. Once that is mended, {again}. Without one, look first."
     return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
 
 
@@ -465,7 +466,7 @@ async def _stale(request: Request, error: Exception) -> Response:
 
 
 async def _elsewhere(request: Request, error: Exception) -> Response:
-    detail = f"This could not be done for now: {error}. Try again: what was done is not done twice."
+    detail = f"This could not be done for now: {error}. Try again."
     return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
 
 
@@ -486,7 +487,7 @@ def make_app(backend: Backend) -> Starlette:
             OutcomeUnknownError: _unknown,
             StaleRevisionError: _stale,
             TaskElsewhereError: _elsewhere,
-            HostLostError: _elsewhere,
+            HostLostError: _unknown,
             ClientDisconnect: _gone,
             OSError: _exhausted,
             Exception: _unforeseen,

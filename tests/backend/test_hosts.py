@@ -7,6 +7,7 @@ import httpx
 import pytest
 from msgspec import structs
 
+from backend_stub.domain.errors import HostLostError, OutcomeUnknownError
 from backend_stub.domain.storage import Storage
 from backend_stub.server.routes import make_app
 from foundry_tui.contract.events import TASKS
@@ -108,6 +109,26 @@ async def test_no_new_task_is_given_to_a_host_that_stops(place: InProcess, by: s
             answer = await client.post("/v1/tasks", json=body)
         assert answer.status_code == 503
         assert "is stopping" in answer.json()["detail"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("why", [HostLostError("build-7 was lost"), OutcomeUnknownError("PostgreSQL is away")])
+async def test_what_may_have_been_done_is_said_to_be_done_once_only_by_its_id(
+    place: InProcess, why: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object) -> None:
+        raise why
+
+    async with place.backend(place.provider(), settings()) as backend:
+        monkeypatch.setattr(backend.operations, "cancel", lost)
+        transport = httpx.ASGITransport(make_app(backend))
+        async with httpx.AsyncClient(transport=transport, base_url="http://foundry") as client:
+            answer = await client.post("/v1/operations/o/cancel")
+    told = answer.json()["detail"]
+    assert answer.status_code == 503
+    assert told.startswith(f"It is not known whether this was done: {why}. ")
+    assert "if it has an id of its own" in told
+    assert told.endswith("Without one, look first.")
 
 
 @pytest.mark.anyio
