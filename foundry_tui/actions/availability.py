@@ -7,7 +7,7 @@ from foundry_tui.actions.context import TASKS, Context
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.questions import QuestionKind
 from foundry_tui.contract.records import SessionStatus, TaskDetail, TaskSummary
-from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
+from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.contract.task_words import needs_person
 from foundry_tui.process.editors import why_no_editor
 from foundry_tui.view.answers import answer_words
@@ -167,6 +167,16 @@ def why_no_closing(context: Context) -> str | None:
     return "this session is closed already" if context.session.status is SessionStatus.CLOSED else None
 
 
+def why_no_restart(context: Context) -> str | None:
+    """Why the task's agent cannot be begun anew."""
+    if missing := needs_one_real(context):
+        return missing
+    if has_left(context):
+        return "the task has ended"
+    begun = context.task is not None and context.task.status not in PROVISIONING and context.task.stages_done >= 4
+    return None if begun else "its agent has not begun yet"
+
+
 def why_no_other_session(context: Context) -> str | None:
     count = len(context.task.sessions) if context.task is not None else 0
     return None if count > 1 else "there is no other session"
@@ -195,6 +205,8 @@ def why_no_answer(place: int) -> Callable[[Context], str | None]:
         if context.permission is None:
             asks = context.task is not None and needs_person(context.task)
             return "it is answered in the task itself: open it" if asks else "the agent asks nothing"
+        if context.given:
+            return "your answer is kept, and given once the backend is back"
         return None if len(answers_of(context.permission)) >= place else "its question has no such answer"
 
     return why

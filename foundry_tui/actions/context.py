@@ -77,6 +77,8 @@ class Context(Struct, frozen=True, kw_only=True):
     """Tasks that wait for a person."""
     undoable: bool = False
     session: SessionSummary | None = None
+    given: bool = False
+    """The open question is answered, and that is kept for a backend that is away."""
     why_no_start: str | None = "it has not gone away"
     """Why the backend cannot be started from here."""
     no_agent: bool = False

@@ -22,6 +22,7 @@ from foundry_tui.actions.availability import (
     why_no_options,
     why_no_other_session,
     why_no_path,
+    why_no_restart,
     why_no_stop,
     why_no_withdrawal,
     why_no_writing,
@@ -117,6 +118,15 @@ TASK_ROWS: Sequence[Action] = (
     ),
     Action(
         "close_session", "w", "close session", "Close this session; asks first.", "Session", _K, why_not=why_no_closing
+    ),
+    Action(
+        "restart_agent",
+        "",
+        "restart agent",
+        "End the task's agent and begin it anew, its conversation with it; asks first while a turn runs.",
+        "Session",
+        _K,
+        why_not=why_no_restart,
     ),
     Action(
         "previous_session",

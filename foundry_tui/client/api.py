@@ -125,6 +125,10 @@ class Api:
     async def kill(self, task_id: str, request: ReleaseTask) -> None:
         await self._order("POST", f"/v1/tasks/{_part(task_id)}/kill", request)
 
+    async def restart_agent(self, task_id: str) -> None:
+        """End the task's agent, with the turns that run, and begin it anew."""
+        await self._order("POST", f"/v1/tasks/{_part(task_id)}/restart-agent")
+
     async def prune(self, task_id: str) -> None:
         """Forget an archived or killed task for good."""
         await self._order("DELETE", f"/v1/tasks/{_part(task_id)}")

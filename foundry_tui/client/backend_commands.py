@@ -132,6 +132,10 @@ class BackendCommands:
 
         self._settlement.send_command("prune", prune, task_id, lane=f"life:{task_id}", keep=kept.Prune(task_id))
 
+    def restart_agent(self, task_id: str) -> None:
+        call = partial(self._api.restart_agent, task_id)
+        self._settlement.send_command("restart the agent", call, task_id, lane=f"life:{task_id}")
+
     def rename(self, task_id: str, title: str) -> None:
         token = self._store.edit(task_id, title=title)
         keep = kept.Rename(task_id, kept.RenameOptions(title))
@@ -232,6 +236,10 @@ class BackendCommands:
     def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
         filled = None if content is None else dict(content)
         self._answer(permission_id, kept.AnswerOptions(action=action, content=filled))
+
+    def given(self, permission_id: str) -> str | None:
+        command = self._outbox.commands.get(kept.Answer(permission_id, kept.AnswerOptions()).key)
+        return command.options.option_id or command.options.action if isinstance(command, kept.Answer) else None
 
     def _answer(self, permission_id: str, said: kept.AnswerOptions) -> None:
         request = AnswerPermission(option_id=said.option_id, action=said.action, content=said.content)

@@ -85,6 +85,9 @@ class Commands(Protocol):
     def prune(self, task_id: str) -> None:
         """Remove an archived or killed task for good (a refused creation is dropped)."""
 
+    def restart_agent(self, task_id: str) -> None:
+        """End the task's agent, with the turns that run, and begin it anew."""
+
     def rename(self, task_id: str, title: str) -> None: ...
 
     def operate(self, task_id: str, request: StartOperation) -> str:
@@ -133,6 +136,11 @@ class Commands(Protocol):
 
     def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
         """Answer a form, with what it is filled in with, or a page. Its draft is kept until the backend has that."""
+
+    def given(self, permission_id: str) -> str | None:
+        """The answer to a question that the backend is not known to have: the option's id, or what is done with a form
+        or a page.
+        """
 
     def hold(self, topic: Topic) -> Callable[[], None]:
         """Subscribe to a topic; the answer releases it (calling it twice releases once)."""

@@ -29,6 +29,7 @@ from foundry_tui.view.attachments import why_no_images
 from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.prompt_queue import above_composer, in_conversation, without_told_reason
+from foundry_tui.view.questions import action_word, answers_of
 from foundry_tui.view.silence import silent_since
 from foundry_tui.view.task_notices import empty_state_of, open_permissions, turn_words
 from foundry_tui.view.turn import TurnTime, turn_time
@@ -72,6 +73,7 @@ class Conversation:
             naming=composer.naming,
             choosing=composer.choosing,
             detachable=composer.detachable,
+            given=isinstance(context.permission, Permission) and bool(self.given_to(context.permission)),
         )
 
     def begin(self, unsent: UnsentText, session_id: str) -> None:
@@ -153,9 +155,19 @@ class Conversation:
         had_focus = self.request.has_focus
         leave = self._task.key_of("back") if self.composer.has_focus else ""
         keys = (self._task.key_of("question_down"), self._task.key_of("question_up"))
-        self.request.show(first, more=max(0, len(asked) - 1), session=elsewhere, first=leave, keys=keys)
+        given = self.given_to(first) if first is not None else ""
+        more = max(0, len(asked) - 1)
+        self.request.show(first, more=more, session=elsewhere, first=leave, keys=keys, given=given)
         if had_focus and first is None:
             self._task.screen.set_focus(None)
+
+    def given_to(self, asked: Permission) -> str:
+        """What this question was answered with while the backend is away, which keeps that from it; empty: nothing."""
+        said = self._task.foundry.commands.given(asked.permission_id)
+        if said is None or self._task.freshness().is_live:
+            return ""
+        named = (option.name for option in answers_of(asked) if option.option_id == said)
+        return next(named, action_word(asked.kind, said))
 
     def reply(self, asked: Permission, action: AnswerAction) -> None:
         """Open the form that is to be filled in, or say what became of it or of a page."""
@@ -165,6 +177,18 @@ class Conversation:
             self._task.screen.app.push_screen(FormScreen(asked, self._task.store))
         else:
             self._task.foundry.commands.reply(asked.permission_id, action)
+            self._show_given()
+
+    def answer(self, permission_id: str, option_id: str) -> None:
+        """Answer a question with one of its options."""
+        self._task.foundry.commands.answer(permission_id, option_id)
+        self._show_given()
+
+    def _show_given(self) -> None:
+        """Where the backend is away, nothing else would tell that it was answered."""
+        if not self._task.freshness().is_live:
+            self.show_permission()
+            self._task.show_actions()
 
     def show_turn(self) -> None:
         """Say what goes on in the visible session, and how much of it is not in sight."""

@@ -97,6 +97,31 @@ class SessionActions:
             ConfirmScreen(f"Close the session “{session.name}”?", losses, "Close"), answered
         )
 
+    def action_restart_agent(self) -> None:
+        """Begin the task's agent anew, once it was asked where that ends a turn."""
+        task = self._task.record
+        if task is None:
+            return
+        foundry = self._task.foundry
+
+        def restart() -> None:
+            foundry.commands.restart_agent(task.task_id)
+            foundry.reply("Restarting the agent.")
+
+        turns = [session.name for session in task.sessions if session.status is SessionStatus.RUNNING]
+        if not turns:
+            restart()
+            return
+        from foundry_tui.screens.confirm import ConfirmScreen
+
+        def answered(agreed: bool | None) -> None:
+            if agreed:
+                restart()
+
+        losses = [f"The turn that runs in “{name}” is ended, and not begun again." for name in turns]
+        losses.append("What was said stays; prompts that wait are delivered after it.")
+        self._task.screen.app.push_screen(ConfirmScreen("Restart the agent?", losses, "Restart"), answered)
+
     def action_previous_session(self) -> None:
         self._step_session(-1)
 

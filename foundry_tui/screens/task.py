@@ -391,7 +391,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
 
     @on(PermissionRequest.Answered)
     def _answer(self, message: PermissionRequest.Answered) -> None:
-        self.foundry.commands.answer(message.permission_id, message.option_id)
+        self._talk.answer(message.permission_id, message.option_id)
 
     @on(PermissionRequest.Replied)
     def _reply(self, message: PermissionRequest.Replied) -> None:

@@ -71,6 +71,7 @@ class PermissionRequest(Drawn, can_focus=True):
         self._session = ""
         self._first = ""
         self._keys = ("", "")
+        self._given = ""
         self._chosen = 0
         self._top = 0
         self._lines_seen = 0
@@ -100,20 +101,21 @@ class PermissionRequest(Drawn, can_focus=True):
         session: str = "",
         first: str = "",
         keys: tuple[str, str] = ("", ""),
+        given: str = "",
     ) -> None:
         """Show a request, or none; `more` wait behind it, `session` names the session if it is not the visible one.
         `first` is the key that gives the digits back to it, while they are written elsewhere. `keys` scroll it, down
-        and up.
+        and up. `given` is the answer that it has, where that is kept for a backend that is away.
         """
-        state = (permission, more, session, first, keys)
-        if state == (self._permission, self._more, self._session, self._first, self._keys):
+        state = (permission, more, session, first, keys, given)
+        if state == (self._permission, self._more, self._session, self._first, self._keys, self._given):
             return
         if permission is None or self._permission is None or permission.permission_id != self._permission.permission_id:
             self._chosen = self._top = 0
         if permission != self._permission:
             self._is_read = self._was_early = False
             self._lines_seen = 0
-        self._permission, self._more, self._session, self._first, self._keys = state
+        self._permission, self._more, self._session, self._first, self._keys, self._given = state
         self.refresh(layout=True)
 
     @property
@@ -138,7 +140,7 @@ class PermissionRequest(Drawn, can_focus=True):
         other scrolls on instead while the question's end was not in view.
         """
         permission = self._permission
-        if permission is None or not 1 <= place <= len(self._answers):
+        if permission is None or self._given or not 1 <= place <= len(self._answers):
             return
         option = self._answers[place - 1]
         if permission.kind in (QuestionKind.FORM, QuestionKind.URL):
@@ -234,7 +236,10 @@ class PermissionRequest(Drawn, can_focus=True):
         permission = self._permission
         if permission is None:
             return []
-        if sum(len(self._label(place, option)) + 2 for place, option in enumerate(self._answers)) + 3 <= width:
+        if (
+            self._given
+            or sum(len(self._label(place, option)) + 2 for place, option in enumerate(self._answers)) + 3 <= width
+        ):
             return [(Text(), None)]
         rows: list[tuple[Text, int | None]] = []
         for place, option in enumerate(self._answers):
@@ -331,6 +336,9 @@ class PermissionRequest(Drawn, can_focus=True):
         return Text.assemble("   ", joined(told, f" {self._glyphs.separator} ", dim))
 
     def _one_row(self, y: int, width: int) -> Text:
+        if self._given:
+            kept = f"   {self._given}: kept, and given once the backend is back"
+            return Text(kept, style_of(self, "permission--more"))
         text = Text("   ")
         for place, option in enumerate(self._answers):
             start = text.cell_len

@@ -120,6 +120,9 @@ class FakeCommands:
     def prune(self, task_id: str) -> None:
         self.calls.append(("prune", task_id))
 
+    def restart_agent(self, task_id: str) -> None:
+        self.calls.append(("restart_agent", task_id))
+
     def rename(self, task_id: str, title: str) -> None:
         self.calls.append(("rename", task_id, title))
 
@@ -167,6 +170,10 @@ class FakeCommands:
 
     def reply(self, permission_id: str, action: AnswerAction, content: Mapping[str, FieldValue] | None = None) -> None:
         self.calls.append(("reply", permission_id, str(action), content))
+
+    def given(self, permission_id: str) -> str | None:
+        said = (call[2] for call in reversed(self.calls) if call[0] in ("answer", "reply") and call[1] == permission_id)
+        return str(found) if (found := next(said, None)) is not None else None
 
     def hold(self, topic: Topic) -> Callable[[], None]:
         self.held.append(topic)

@@ -15,7 +15,9 @@ from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.view.clock import FixedClock
+from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
+from foundry_tui.widgets.permission import PermissionRequest
 from foundry_tui.widgets.stepper import Stepper
 from foundry_tui.widgets.task_header import TaskHeader
 from foundry_tui.widgets.task_list import TaskList
@@ -254,3 +256,19 @@ async def test_changes_that_could_not_be_read_are_read_once_it_is_back(
         await become(on, LIVE)
         await on.pilot.pause()
         assert "No file was changed." in text_of(on, ChangesView)
+
+
+async def test_an_answer_is_said_to_be_kept_while_the_backend_is_away_and_is_given_once() -> None:
+    async with stage(scenes.permission_scene()) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await become(on, AWAY)
+        await on.press("1")
+        assert "Allow: kept, and given once the backend is back" in text_of(on, PermissionRequest)
+        assert "1 Allow" not in text_of(on, ActionBar)
+        await on.press("2")
+        assert [call for call in on.commands.calls if call[0] == "answer"] == [("answer", "permission-1", "allow")]
+        said = [note.message for note in on.app._notifications][-1]
+        assert said == "Not now: your answer is kept, and given once the backend is back."
+        await become(on, LIVE)
+        assert "kept" not in text_of(on, PermissionRequest)

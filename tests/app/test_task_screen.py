@@ -927,3 +927,25 @@ async def test_without_a_sandbox_nothing_is_looked_for() -> None:
         await on.press("d")
         assert "There is no sandbox yet, so nothing was changed." in text_of(on, ChangesView)
         assert on.commands.looked_at == []
+
+
+async def test_the_agent_is_begun_anew_at_once_unless_that_ends_a_turn() -> None:
+    async with stage(scenes.status_scene(TaskStatus.IDLE)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.app.action_act("restart_agent")
+        assert on.commands.calls[-1] == ("restart_agent", TASK)
+    async with stage(scenes.status_scene(TaskStatus.RUNNING)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.app.action_act("restart_agent")
+        await on.quiet()
+        assert "that runs in “" in text_of(on) and "is ended" in text_of(on)
+        assert not any(call[0] == "restart_agent" for call in on.commands.calls)
+        await on.press("y")
+        assert on.commands.calls[-1] == ("restart_agent", TASK)
+    async with stage(scenes.status_scene(TaskStatus.CREATE_SANDBOX)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.app.action_act("restart_agent")
+        assert [note.message for note in on.app._notifications][-1] == "Not now: its agent has not begun yet."

@@ -271,6 +271,7 @@ def test_an_answer_to_a_question_outlives_the_app_and_its_refusal_is_told(tmp_pa
         app.commands.answer("permission-1", "allow")
         await anyio.sleep(120)
         assert not app.problems, "it is kept until the backend has it"
+        assert app.commands.given("permission-1") == "allow"
 
     with_app(before, backend, keep)
     backend.down = False
@@ -281,12 +282,32 @@ def test_an_answer_to_a_question_outlives_the_app_and_its_refusal_is_told(tmp_pa
         await until(lambda: bool(app.problems))
         assert [problem.action for problem in app.problems] == ["answer"]
         await until(lambda: not app.foundry.outbox.commands)
+        assert app.commands.given("permission-1") is None
 
     with_app(after, backend, keep)
     asked = backend.asked("POST", path)[already:]
     assert len(asked) == 1 and b"allow" in asked[0].body
     with_app(lambda app: until(app.up_to_date), backend, keep)
     assert len(backend.asked("POST", path)) == already + 1
+
+
+def test_an_answer_is_given_as_soon_as_the_backend_is_back() -> None:
+    backend = Backend()
+
+    async def test(app: App) -> None:
+        await until(app.up_to_date)
+        backend.down = True
+        backend.cut_all()
+        app.commands.answer("permission-1", "allow")
+        await anyio.sleep(300)
+        backend.down = False
+        before = len(backend.asked("POST", "/v1/permissions/permission-1"))
+        back = anyio.current_time()
+        app.commands.reconnect()
+        await until(lambda: len(backend.asked("POST", "/v1/permissions/permission-1")) > before)
+        assert anyio.current_time() - back < 1
+
+    with_app(test, backend)
 
 
 def test_a_kept_command_on_a_task_that_is_gone_by_then_is_no_problem(tmp_path: Path) -> None:
