@@ -3,6 +3,7 @@
 import re
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from backend_stub.domain.events import Committed
 from backend_stub.storage.postgres import migration, writer
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import answered
+from backend_stub.storage.postgres.log import Log
 from backend_stub.storage.postgres.migration import VERSION
 from backend_stub.storage.postgres.storage import PostgresStorage
 from backend_stub.storage.postgres.tables import SQL
+from backend_stub.storage.tables import Row
 from backend_stub.storage.writing import OF_A_TASK, Transaction
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import HistoryKind, Repo
@@ -188,26 +191,67 @@ async def test_time_in_which_this_process_stood_still_is_not_counted_as_silence(
         await anyio.sleep_forever()
 
 
+def cut_off(backends: Backends, cuts: int) -> None:
+    """Cut the connection in the midst of each of so many next commits of new tasks, but not in the one after."""
+    backends.execute("CREATE SEQUENCE foundry.cuts")
+    backends.execute(
+        "CREATE FUNCTION foundry.cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF nextval('foundry.cuts') <= {cuts} THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; "
+        "RETURN NEW; END $$"
+    )
+    backends.execute("CREATE TRIGGER cut BEFORE INSERT ON foundry.tasks FOR EACH ROW EXECUTE FUNCTION foundry.cut()")
+
+
 @pytest.mark.parametrize("cuts", [1, 3])
 async def test_what_is_cut_off_before_it_is_committed_is_done_again(backends: Backends, cuts: int) -> None:
     here = backends.one("here")
     async with here.open() as storage:
         await storage.commit(first_change("t"))
-        # The connection is cut in the midst of each of the next commits, but not in the one after.
-        backends.execute("CREATE SEQUENCE foundry.cuts")
-        backends.execute(
-            "CREATE FUNCTION foundry.cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            f"IF nextval('foundry.cuts') <= {cuts} THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; "
-            "RETURN NEW; END $$"
-        )
-        backends.execute(
-            "CREATE TRIGGER cut BEFORE INSERT ON foundry.tasks FOR EACH ROW EXECUTE FUNCTION foundry.cut()"
-        )
+        cut_off(backends, cuts)
         await storage.commit(first_change("u"))
         (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
         await here.until_told(last)
         assert backends.execute("SELECT last_value FROM foundry.cuts") == [(cuts + 1,)]
     assert [event.seq for event in here.told] == list(range(1, last + 1))
+
+
+async def test_what_others_commit_in_place_of_what_is_cut_off_is_told_as_theirs(
+    backends: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = backends.one("here"), backends.one("there")
+    looked = anyio.Event()
+    until_known, found = Log.until_known, Log.found
+
+    async def wait(log: Log) -> None:
+        if log._attempt is not None:
+            looked.set()
+        await until_known(log)
+
+    def tell(log: Log, rows: Sequence[Row]) -> None:
+        found(log, rows)
+        if rows and rows[-1][2] == "other":
+            looked.set()
+
+    async with here.open() as storage, there.open() as other:
+        assert isinstance(storage, PostgresStorage)
+        await storage.commit(first_change("t"))
+        was_committed = storage.writer._was_committed
+
+        async def find_out(xid: str) -> bool | None:
+            monkeypatch.setattr(Log, "until_known", wait)
+            monkeypatch.setattr(Log, "found", tell)
+            await other.commit(with_rows("other"))
+            await looked.wait()
+            return await was_committed(xid)
+
+        monkeypatch.setattr(storage.writer, "_was_committed", find_out)
+        storage.writer.at_once.alone = False
+        cut_off(backends, 1)
+        await storage.commit(first_change("u"))
+        (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
+        for each in (here, there):
+            await each.until_told(last)
+    assert told(here) == told(there)
 
 
 async def test_one_that_is_cut_while_it_waits_for_others_begins_again(backends: Backends) -> None:

@@ -71,12 +71,11 @@ class Log:
     @contextmanager
     def attempting(self) -> Iterator[None]:
         """Meanwhile nobody tells of what others commit: whose the next seq is will be known at the end."""
-        attempt = self._attempt = anyio.Event()
+        self._attempt = anyio.Event()
         try:
             yield
         finally:
-            self._attempt = None
-            attempt.set()
+            self._is_known()
 
     async def until_known(self) -> None:
         """Wait until this process attempts nothing."""
@@ -84,17 +83,25 @@ class Log:
             await self._attempt.wait()
 
     def expect(self, own: Own) -> None:
-        """This process is about to commit it. It may be found in the log sooner than that is known here."""
+        """This process is about to commit it, and attempts that until it was `committed` or is to be forgotten."""
         self._own[own.first] = own
+        self._attempt = anyio.Event()
 
     def forget(self, own: Own) -> None:
         """It was not committed."""
         self._own.pop(own.first, None)
+        self._is_known()
 
     def committed(self, own: Own) -> None:
         """It was committed. It is told at once, unless commits of others come before it: then after those."""
         if own.first == self.seq + 1:
             self._tell_own(own)
+        self._is_known()
+
+    def _is_known(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.set()
 
     def tells(self, seq: int) -> bool:
         """Whether nothing is to be read to tell of this seq: it is told, or is what this process is about to tell."""
