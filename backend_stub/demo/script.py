@@ -121,10 +121,12 @@ class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class PullRequestScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How opening a pull request goes, and how it stands after that; `checks` may be their state alone, and `logs` has
-    by name what those that failed printed. `title`, `branch` and `base` are those of one that a task starts from.
+    by name what those that failed printed. For `checks_ms` after it was opened they run, one after the other. `title`,
+    `branch` and `base` are those of one that a task starts from.
     """
 
     checks: Checks | Literal["none", "pending", "passing", "failing"] = "none"
+    checks_ms: int = 0
     review: Literal["none", "required", "approved", "changes_requested"] = "none"
     state: Literal["draft", "open", "merged", "closed"] | None = None
     mergeable: Literal["yes", "no", "unknown"] = "yes"
@@ -133,6 +135,11 @@ class PullRequestScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fi
     title: str | None = None
     branch: str | None = None
     base: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.checks_ms <= 86_400_000:
+            raise ValueError("checks_ms must be between 0 and a day")
 
 
 class IssueScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

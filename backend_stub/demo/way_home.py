@@ -161,12 +161,15 @@ class DemoWayHome:
         task = call.task
         number = task.started_from.pull_request if task.started_from is not None else None
         opening = (task.task_id, str(OperationKind.PULL_REQUEST))
-        first = next((operation_id for operation_id, what in self._world.operations.items() if what == opening), None)
-        if first is None and number is None:
+        done = self._world.operations.items()
+        first, opened_at = next(((key, each.at) for key, each in done if each[:2] == opening), ("", None))
+        if not first and number is None:
             return None
         said = self._script.read().pull_request(task.prompt)
-        number = number or 1 + int(_digest(first or "")[:4], 16) % 999
+        number = number or 1 + int(_digest(first)[:4], 16) % 999
         checks = said.checks if isinstance(said.checks, Checks) else _CHECKS[said.checks]
+        if opened_at is not None and (age := self._runtime.now() - opened_at) < said.checks_ms:
+            checks = _running(checks, age / said.checks_ms)
         return PullRequest(
             number=number,
             url=f"https://forge.invalid/demo/pull/{number}",
@@ -183,6 +186,13 @@ class DemoWayHome:
         if operation.kind in (OperationKind.COMMIT, OperationKind.LAND, OperationKind.UPDATE):
             return {"sha": _digest(operation.operation_id)}
         return {}
+
+
+def _running(checks: Checks, done: float) -> Checks:
+    """Checks that come to these, when such a part of their time is over; those that fail are the last."""
+    total = checks.passed + checks.failed + checks.pending
+    passed = min(checks.passed, int(total * max(0.0, done)))
+    return Checks(state=ChecksState.PENDING, passed=passed, pending=total - passed) if total else checks
 
 
 def _is_draft(task: TaskDetail) -> bool:

@@ -53,6 +53,14 @@ class Begun(NamedTuple):
     at: int
 
 
+class Operated(NamedTuple):
+    """An operation that has had its effect, and when."""
+
+    task_id: str
+    kind: str
+    at: int
+
+
 class World:
     """Sandboxes, agents, sessions and prompts that exist, and how often each call was made.
 
@@ -69,8 +77,8 @@ class World:
         self.agents: set[str] = set()
         self.sessions: set[str] = set()
         self.prompts: dict[str, Begun] = {}
-        self.operations: dict[str, tuple[str, str]] = {}
-        """What was done, in order: task_id and kind by operation_id."""
+        self.operations: dict[str, Operated] = {}
+        """What was done, in order, by operation_id."""
         self.options: dict[str, dict[str, str | bool]] = {}
         """What options were set to, by session_id."""
         self._kept: dict[str, list[KeptFiles]] = {}
@@ -205,7 +213,7 @@ class World:
         elif line.options is not None and line.session_id:
             self.options.setdefault(line.session_id, {}).update(line.options)
         elif line.operation_id is not None and line.effect is not None:
-            self.operations[line.operation_id] = (task_id, line.effect)
+            self.operations[line.operation_id] = Operated(task_id, line.effect, line.at)
         elif line.effect in ("create_sandbox", "resume_sandbox"):
             self.sandboxes.add(task_id)
         elif line.effect in ("destroy_sandbox", "release_sandbox"):

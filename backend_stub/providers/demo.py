@@ -181,7 +181,7 @@ class DemoProvider:
             files = self._edited(call.task, self._world.calls[call.task.task_id, "turn"])
         except ScriptError:
             return None
-        done = [kind for task_id, kind in self._world.operations.values() if task_id == call.task.task_id]
+        done = [each.kind for each in self._world.operations.values() if each.task_id == call.task.task_id]
         committed = any(kind in ("commit", "pull_request", "land") for kind in done)
         pushed = any(kind in ("push", "pull_request") for kind in done)
         return Work(

@@ -7,6 +7,9 @@ from msgspec import Struct
 from foundry_tui.demo import turns
 from foundry_tui.demo.turns import turn
 
+ATTEMPTS = 3
+"""How often a stage is tried before its task has failed: what fails so often goes on when a person retries it."""
+
 EARLIER = -1.0
 """The time of a scene that was there before the demo is opened: it is prepared at once, and stands where it came to."""
 
@@ -65,10 +68,10 @@ def _first() -> list[Scene]:
 
 
 def _that_were_there() -> list[Scene]:
-    """Ready, failed and done."""
+    """Ready, failed and done. What has failed goes on with what its screen advises."""
     docs = turn(0.05, "The page is written: docs/retries.md, with three examples that are run as tests.")
     overflow = "the model refused: the conversation is longer than its context"
-    no_login = "the agent has no credentials: sign in with its own login command"
+    no_login = "the agent has no credentials: sign in with `foundry agent login codex`, then retry"
     return [
         _earlier(
             "shop",
@@ -91,13 +94,23 @@ def _that_were_there() -> list[Scene]:
             "billing",
             "rotate the payment provider's keys",
             "codex",
-            {"create_session": {"ms": 1, "fail": no_login, "retryable": False}},
+            {
+                "create_session": {"ms": 1, "fail": no_login, "retryable": False, "times": 1},
+                "turn": turn(5, "The new keys are in the vault, and the old ones end in an hour."),
+            },
         ),
         _earlier(
             "billing",
             "rewrite the nightly billing job so that it can go on where it stopped",
             "claude",
-            {"turn": {"ms": 20, "fail": overflow}},
+            {
+                "turn": turn(
+                    0.02,
+                    "The job keeps its place after each invoice, and goes on from there.",
+                    fail=overflow,
+                    times=1,
+                )
+            },
         ),
         _earlier(
             "website",
@@ -137,8 +150,10 @@ def _that_come() -> list[Scene]:
                 "create_sandbox": {
                     "ms": 1400,
                     "fail": "no space left on the sandbox host: 31 GB needed, 2 GB free",
+                    "times": ATTEMPTS,
                     "log": ["pulling image postgres:16", "restoring the test database (28 GB)"],
-                }
+                },
+                "turn": turn(8, "All 2.1 million invoices are in cents, and every sum is what it was."),
             },
         ),
         Scene(
@@ -146,7 +161,10 @@ def _that_come() -> list[Scene]:
             repo="website",
             prompt="find the memory leak in the image worker",
             agent="gemini",
-            calls={"ensure_agent": {"hang": "before"}},
+            calls={
+                "ensure_agent": {"hang": "before", "times": ATTEMPTS},
+                "turn": turn(8, "The worker kept every decoded image: it lets them go once they are written."),
+            },
         ),
         Scene(
             at=5.0,

@@ -6,12 +6,11 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from foundry_tui.demo.scenes import Scene, scenes
-from foundry_tui.demo.turns import AGENT, turn
+from foundry_tui.demo.turns import AGENT, PULL_REQUEST, turn
 
 REPOSITORIES = ("shop", "website", "billing")
 STAGE_SECONDS = 6.0
 """The time-out of a stage at speed 1; whatever is to succeed takes less."""
-ATTEMPTS = 3
 BACKOFF_SECONDS = 1.5
 CUT_AT = 18.0
 CUT_FOR = 2.5
@@ -82,6 +81,7 @@ def tell(seed: int, speed: float, tasks: int | None = None) -> Story:
     default: dict[str, Any] = {stage: {"ms": 300 if many else 1500} for stage in stages}
     default |= {"release_sandbox": {"ms": 800}, "destroy_sandbox": {"ms": 1200}}
     default["turn"] = turn(6, "Done. The change is small, and the tests pass.", {"thought": "A small change will do."})
+    default["pull_request"] = PULL_REQUEST
     return Story(
         openings=tuple(
             Opening(repo=scene.repo, prompt=scene.prompt, title=scene.title, branch=scene.branch, agent=scene.agent)
@@ -94,7 +94,9 @@ def tell(seed: int, speed: float, tasks: int | None = None) -> Story:
 
 
 _FILLER_CALLS: dict[str, dict[str, Any]] = {
-    "in the importer": {"create_sandbox": {"ms": 300, "fail": "the importer's image is not built", "retryable": False}},
+    "in the importer": {
+        "create_sandbox": {"ms": 300, "fail": "the importer's image is not built", "retryable": False, "times": 1}
+    },
     "under load": {"turn": {"ms": 4000, "reply": "Measured, and halved.", "permission": "Start the load generator?"}},
     "behind the proxy": {"turn": {"ms": 600_000, "reply": "Done."}},
 }
@@ -110,7 +112,8 @@ def _scaled(value: Any, speed: float) -> Any:
     """The script with every length of time divided by `speed`."""
     if isinstance(value, dict):
         return {
-            key: max(1, round(item / speed)) if key == "ms" else _scaled(item, speed) for key, item in value.items()
+            key: max(1, round(item / speed)) if key in ("ms", "checks_ms") else _scaled(item, speed)
+            for key, item in value.items()
         }
     if isinstance(value, list):
         return [_scaled(item, speed) for item in value]

@@ -22,6 +22,9 @@ AGENT: dict[str, Any] = {
 }
 """What every agent of the demo offers beside its models and modes."""
 
+PULL_REQUEST: dict[str, Any] = {"ms": 600, "checks": {"state": "passing", "passed": 5}, "checks_ms": 12_000}
+"""How a pull request goes that a person opens: its checks run for some seconds, and pass."""
+
 FIX_LOGIN = turn(
     9,
     "The redirect loop is gone: the session cookie is now refreshed before the reset token is checked, and a test "
@@ -69,7 +72,7 @@ END_TO_END = turn(
 
 RELEASE = turn(
     3,
-    "Release 2.4 is prepared: the changelog is written, and the version is set in two places.",
+    "The release is prepared as you said: the changelog is written, and the version is set in two places.",
     {"tool": "Read CHANGELOG.md", "kind": "read", "content": "41 entries since 2.3", "ms": 1},
     {
         "form": "What should the release say?",
@@ -87,7 +90,11 @@ RELEASE = turn(
         ],
         "ms": 1,
     },
-    {"tool": "Edit CHANGELOG.md", "kind": "edit", "edit": {"path": "CHANGELOG.md", "old": "", "new": "## 2.4.0\n"}},
+    {
+        "tool": "Edit CHANGELOG.md",
+        "kind": "edit",
+        "edit": {"path": "CHANGELOG.md", "old": "", "new": "- Sums are rounded once.\n"},
+    },
 )
 
 CONNECT_TRACKER = turn(

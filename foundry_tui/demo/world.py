@@ -14,6 +14,7 @@ from foundry_tui.client.errors import FoundryError
 from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.sockets import socket_path_problem
+from foundry_tui.demo import scenes
 from foundry_tui.demo import story as demo_story
 from foundry_tui.demo.story import Story
 
@@ -74,7 +75,7 @@ class World:
             "FOUNDRY_PROVIDER": SIMULATED,
             "FOUNDRY_DEMO_SCRIPT": str(script),
             "FOUNDRY_STAGE_TIMEOUT_MS": str(round(demo_story.STAGE_SECONDS * 1000 / self.speed)),
-            "FOUNDRY_STAGE_ATTEMPTS": str(demo_story.ATTEMPTS),
+            "FOUNDRY_STAGE_ATTEMPTS": str(scenes.ATTEMPTS),
             "FOUNDRY_STAGE_BACKOFF_MS": str(round(demo_story.BACKOFF_SECONDS * 1000 / self.speed)),
         }
         python = [sys.executable, "-P", "-m"]

@@ -19,8 +19,10 @@ from foundry_tui.contract.status import ENDED, RELEASING
 from foundry_tui.demo import story as demo_story
 from foundry_tui.demo.player import Player
 from foundry_tui.demo.proxy import Line
+from foundry_tui.demo.scenes import ATTEMPTS
 from foundry_tui.demo.world import World
 from foundry_tui.process.backend import listener, wait_for_exit
+from tests.backend.process import BackendProcess
 from tests.cli.command_line import Cli
 from tests.cli.terminal import terminal
 
@@ -59,8 +61,8 @@ def test_the_story_shows_every_way_that_a_task_can_go() -> None:
     story = demo_story.tell(7, 1.0)
     calls = [call for scene in story.script["tasks"] for call in scene.values() if isinstance(call, dict)]
     assert any(call.get("permission") for call in calls)
-    assert any(call.get("hang") and not call.get("times") for call in calls), "a time-out for good"
-    assert any(call.get("hang") and call.get("times") for call in calls), "a time-out that is survived"
+    ends = {call["times"] < ATTEMPTS for call in calls if call.get("hang")}
+    assert ends == {True, False}, "a time-out that is survived, and one that a person retries"
     assert any(call.get("fail") and call.get("times") for call in calls), "a retry that succeeds"
     assert any(call.get("fail") and call.get("retryable") is False for call in calls)
     assert any(len(call.get("steps", ())) > 200 for call in calls), "a long transcript"
@@ -68,6 +70,37 @@ def test_the_story_shows_every_way_that_a_task_can_go() -> None:
     for scene in story.script["tasks"]:
         for stage in ("ensure_name", "create_sandbox", "ensure_agent", "create_session"):
             assert scene.get(stage, {}).get("ms", 0) < demo_story.STAGE_SECONDS * 1000
+
+
+def test_what_fails_in_the_demo_goes_on_when_it_is_retried(stopped: BackendProcess) -> None:
+    story = demo_story.tell(7, 50.0)
+    fails = [
+        scene["match"]
+        for scene in story.script["tasks"]
+        if any(isinstance(call, dict) and (call.get("fail") or call.get("hang")) for call in scene.values())
+    ]
+    stopped.environ |= {"FOUNDRY_STAGE_TIMEOUT_MS": "250", "FOUNDRY_STAGE_BACKOFF_MS": "1"}
+    stopped.environ["FOUNDRY_STAGE_ATTEMPTS"] = str(ATTEMPTS)
+    stopped.set_script(story.script)
+    stopped.start()
+    made = [stopped.create(match)["task_id"] for match in fails]
+    stood = [stopped.wait_task(task_id, lambda task: task["status"] in ("error", "idle")) for task_id in made]
+    failed = [task for task in stood if task["status"] == "error"]
+    assert len(failed) >= 5, "of each kind there is one"
+    for task in failed:
+        stopped.post(f"/v1/tasks/{task['task_id']}/retry", {"resend": True})
+        stopped.wait_task(task["task_id"], "idle")
+    overflow = next(task for task in failed if "context" in task["error"]["message"])
+    assert overflow["error"]["kind"] == "agent", "it was its first turn alone that was too long"
+
+
+def test_who_answers_a_form_with_other_than_what_it_proposed_is_not_told_of_what_was_proposed() -> None:
+    for scene in demo_story.tell(7, 1.0).script["tasks"]:
+        turn = scene.get("turn", {})
+        fields = [field for step in turn.get("steps", ()) for field in step.get("fields", ())]
+        later = [turn.get("reply", ""), *(str(step) for step in turn.get("steps", ()) if "fields" not in step)]
+        proposed = {str(field["default"]) for field in fields if field["type"] == "string"}
+        assert not [text for text in later if any(each in text for each in proposed)]
 
 
 def test_the_world_has_been_running_when_it_is_opened_and_shows_what_the_product_can() -> None:

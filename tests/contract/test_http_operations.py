@@ -161,6 +161,19 @@ def test_a_pull_request_is_told_with_its_checks_and_comments(backend: BackendPro
     assert backend.http.get(unknown).status_code == 404
 
 
+def test_a_script_s_checks_run_for_a_while_and_come_to_what_it_says(backend: BackendProcess) -> None:
+    task_id = ready(backend)
+    checks = {"state": "passing", "passed": 5}
+    told = []
+    for lasts in (86_400_000, 1):
+        backend.set_script({"default": {"pull_request": {"ms": 0, "checks": checks, "checks_ms": lasts}}})
+        asked = backend.post(f"/v1/tasks/{task_id}/operations", {"kind": "pull_request"})
+        ended(backend, task_id, asked["operation_id"])
+        told.append(backend.get(f"/v1/tasks/{task_id}")["pull_request"]["checks"])
+    assert [(each["state"], each["passed"]) for each in told] == [("pending", 0), ("passing", 5)]
+    assert told[0]["pending"] == 5
+
+
 def test_a_script_s_pull_request_says_only_what_can_be(backend: BackendProcess) -> None:
     task_id = ready(backend)
     checks = {"state": "failing", "passed": 1, "failed": 1, "names": ["lint"]}
