@@ -35,9 +35,11 @@ class DemoCheckpoints:
         for prompt_id in prompt_ids:
             if prompt_id in known or prompt_id not in self._world.prompts or not self._edits(call.task):
                 continue
-            was = self._world.edited(task_id)
-            for when, edited in ((When.BEFORE, was), (When.AFTER, True)):
-                made.append(await self.keep(call.task, when, prompt_id, edited=edited, left=edited))
+            was, kept = self._world.edited(task_id), self._world.kept(task_id)
+            # Said into the turn of another, a prompt comes before that one's end.
+            begun = max(self._world.prompts[prompt_id].at, kept[-1].checkpoint.at if kept else 0)
+            for when, edited, at in ((When.BEFORE, was, begun), (When.AFTER, True, None)):
+                made.append(await self.keep(call.task, when, prompt_id, edited=edited, left=edited, at=at))
         return made
 
     async def all(self, task: TaskDetail, repo: Repo) -> Sequence[Checkpoint]:
@@ -68,14 +70,19 @@ class DemoCheckpoints:
             task, When.UNDO, operation_id, edited=self._world.edited(task.task_id), left=target.edited
         )
 
-    async def keep(self, task: TaskDetail, when: When, cause: str, *, edited: bool, left: bool) -> Checkpoint:
-        """Remember a checkpoint of files that have the script's edits, or have not; `left`: what they have after it."""
+    async def keep(
+        self, task: TaskDetail, when: When, cause: str, *, edited: bool, left: bool, at: int | None = None
+    ) -> Checkpoint:
+        """Remember a checkpoint of files that have the script's edits, or have not; `left`: what they have after it.
+
+        It is of now, or of the time `at`.
+        """
         files = [file_diff(edit) for edit in self._edits(task)] if when is When.AFTER else []
         checkpoint = Checkpoint(
             checkpoint_id=f"{when}-{hashlib.sha256(cause.encode()).hexdigest()[:12]}",
             prompt_id=None if when is When.UNDO else cause,
             when=when,
-            at=self._runtime.now(),
+            at=self._runtime.now() if at is None else at,
             files=len(files),
             added=sum(file.added or 0 for file in files),
             removed=sum(file.removed or 0 for file in files),

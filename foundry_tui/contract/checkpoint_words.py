@@ -15,16 +15,16 @@ _OCCASIONS: Wording[When] = Wording(
 )
 
 
-def occasion(when: When) -> str:
-    """On what occasion one is made."""
-    return _OCCASIONS[when]
+def occasion(when: When, clock: str = "") -> str:
+    """On what occasion one is made; with the time of day, where that is given, the undo that it leads back from."""
+    return f"before the undo of {clock}" if clock and when is When.UNDO else _OCCASIONS[when]
 
 
-def moment_of(checkpoint: Checkpoint, prompt: str) -> str:
+def moment_of(checkpoint: Checkpoint, prompt: str, clock: str = "") -> str:
     """The same within a sentence, with the first line of its prompt where that is known: `before “fix it”`."""
     line = first_line(prompt)
     of_turn = checkpoint.when in (When.BEFORE, When.AFTER)
-    return f"{checkpoint.when} “{line}”" if line and of_turn else occasion(checkpoint.when)
+    return f"{checkpoint.when} “{line}”" if line and of_turn else occasion(checkpoint.when, clock)
 
 
 def first_line(prompt: str) -> str:

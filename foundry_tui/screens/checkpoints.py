@@ -1,7 +1,6 @@
 """The states of a task's files that were kept: a list, what differs now from each, and the way back to it."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -14,18 +13,19 @@ from textual.widgets.option_list import Option
 
 from foundry_tui.actions.checkpoints import why_no_undo
 from foundry_tui.actions.context import CHECKPOINTS, TASK, Context
-from foundry_tui.actions.table import bindings
+from foundry_tui.actions.table import bindings, find
 from foundry_tui.client.errors import ProblemError, UnreachableError
-from foundry_tui.contract.checkpoint_words import first_line, moment_of, occasion
+from foundry_tui.contract.checkpoint_words import first_line
 from foundry_tui.contract.checkpoints import Checkpoint, When
 from foundry_tui.contract.operations import Undo
-from foundry_tui.contract.records import FileDiff
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
 from foundry_tui.screens.task_changes import compared_now
 from foundry_tui.view.cells import plain
-from foundry_tui.view.checkpoints import size_of
+from foundry_tui.view.checkpoints import moment_within, occasion_of, set_back, size_of
+from foundry_tui.view.clock import time_of_day
+from foundry_tui.view.keys import key_label
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 
@@ -115,7 +115,7 @@ class CheckpointsScreen(ScrollActions, FoundryDialog[None]):
         diff = await _asked(self, comparing, "compare the files")
         if diff is not None:
             self.query_one("#heading", Static).update(
-                f"What differs from {clock_of(checkpoint)}, {occasion(checkpoint.when)}"
+                f"What differs from {clock_of(checkpoint)}, {occasion_of(checkpoint)}"
             )
             self._show_changes(True)
             self.query_one(ChangesView).show(diff.files, "Nothing differs now.")
@@ -190,17 +190,15 @@ async def _ask(
     def answered(agreed: bool | None) -> None:
         if agreed:
             commands.operate(task_id, Undo(checkpoint_id=wanted.checkpoint_id))
+            keys = foundry.keys_of(find("show_checkpoints"))
+            way = f" under {key_label(keys[0], ascii_only=foundry.options.ascii)}" if keys else ""
+            screen.app.notify(f"Setting the files back. What they are now is kept among the checkpoints{way}.")
             if then is not None:
                 then()
 
-    lines = [_changed(file) for file in diff.files]
-    question = f"Set the files back to what they were {moment_of(wanted, prompt_of(store, task_id, wanted))}?"
+    lines = [set_back(file) for file in diff.files]
+    question = f"Set the files back to what they were {moment_within(wanted, prompt_of(store, task_id, wanted))}?"
     screen.app.push_screen(ConfirmScreen(question, lines, "Undo", "Keep them"), answered)
-
-
-def _changed(file: FileDiff) -> str:
-    counted = "" if file.added is None or file.removed is None else f"  +{file.added} -{file.removed}"
-    return f"{file.status} {file.path}{counted}"
 
 
 def checkpoint_line(store: "Store", task_id: str, checkpoint: Checkpoint, room: int) -> Content:
@@ -209,18 +207,19 @@ def checkpoint_line(store: "Store", task_id: str, checkpoint: Checkpoint, room: 
     Where there is little room the prompt stands below.
     """
     said = first_line(prompt_of(store, task_id, checkpoint))
+    size = size_of(checkpoint)
     gap = " " if room >= ROOM_FOR_PROMPT else f"\n{' ' * 10}"
     return Content.assemble(
         (f"{clock_of(checkpoint)}  ", "$text-faint"),
-        f"{occasion(checkpoint.when):<17}",
-        (f"{size_of(checkpoint):<18}", "$text-success" if checkpoint.files else "$text-faint"),
+        f"{occasion_of(checkpoint):<15}  ",
+        (f"{size:<18}" if size else "", "$text-success" if checkpoint.files else "$text-faint"),
         (f"{gap}{plain(said)}" if said else "", "$text-faint"),
     )
 
 
 def clock_of(checkpoint: Checkpoint) -> str:
     """The time of day at which it was made, here."""
-    return f"{datetime.fromtimestamp(checkpoint.at / 1000).astimezone():%H:%M:%S}"
+    return time_of_day(checkpoint.at)
 
 
 def prompt_of(store: "Store", task_id: str, checkpoint: Checkpoint) -> str:

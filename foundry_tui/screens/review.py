@@ -8,7 +8,6 @@ from textual.content import Content
 
 from foundry_tui.actions.context import Review
 from foundry_tui.client.comments import Comment, KeptComments
-from foundry_tui.contract.checkpoint_words import moment_of
 from foundry_tui.contract.checkpoints import Checkpoint
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.pull_request import PullRequest
@@ -16,6 +15,7 @@ from foundry_tui.contract.records import FileDiff, TaskSummary
 from foundry_tui.screens.checkpoints import checkpoint_line, clock_of, prompt_of
 from foundry_tui.screens.task_changes import ask
 from foundry_tui.screens.task_in_view import TaskInView
+from foundry_tui.view.checkpoints import moment_within
 from foundry_tui.view.comments import comments_prompt, placed_all
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.since_chooser import SINCE_BASE, SINCE_LAST, Moment
@@ -185,7 +185,7 @@ class ReviewActions:
             (SINCE_LAST, Content("the last prompt: what the agent did since")),
         ]
         for each in checkpoints:
-            told = f"{clock_of(each)} {moment_of(each, prompt_of(store, task_id, each))}"
+            told = f"{clock_of(each)} {moment_within(each, prompt_of(store, task_id, each))}"
             moments.append(
                 (Moment(each.checkpoint_id, told), checkpoint_line(store, task_id, each, self._view.size.width))
             )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from foundry_tui.client.freshness import Freshness
@@ -20,6 +21,11 @@ class Clock(Protocol):
     def frame(self) -> int:
         """The number of the animation frame; spinners show their glyph number `frame() % len(glyphs)`."""
         ...
+
+
+def time_of_day(at: int, *, seconds: bool = True) -> str:
+    """`15:54:02` of milliseconds since the epoch, here; or `15:54`."""
+    return datetime.fromtimestamp(at / 1000).astimezone().strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
 class SystemClock:

@@ -1,11 +1,13 @@
 """The list of checkpoints, what differs from one, and the way back to it."""
 
 import pytest
+from msgspec.structs import replace
 
 from foundry_tui.contract.operations import Undo
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
+from foundry_tui.view.clock import time_of_day
 from foundry_tui.widgets.bars import ActionBar
 from tests.app.checkpoint_scenes import DIFFERING, KEPT
 from tests.app.harness import Stage, stage
@@ -13,6 +15,9 @@ from tests.app.looking import text_of
 from tests.app.task_scenes import TASK, status_scene
 
 pytestmark = pytest.mark.anyio
+
+
+UNDONE = f"before the undo of {time_of_day(KEPT[-1].at, seconds=False)}"
 
 
 def operations(on: Stage) -> list[object]:
@@ -31,7 +36,7 @@ async def test_one_is_compared_with_and_undone_to_after_a_question(size: tuple[i
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         shown = text_of(on)
-        assert shown.index("before an undo") < shown.index("after a turn") < shown.index("before a prompt")
+        assert shown.index(UNDONE) < shown.index("after a turn") < shown.index("before a prompt")
         assert "12 files +380 -95" in shown
         await on.press("down", "enter")
         await on.app.workers.wait_for_complete()
@@ -39,7 +44,7 @@ async def test_one_is_compared_with_and_undone_to_after_a_question(size: tuple[i
         assert "shop/auth.py" in text_of(on)
         assert "What differs from" in text_of(on)
         await on.press("escape")
-        assert "before an undo" in text_of(on)
+        assert UNDONE in text_of(on)
         await on.press("u")
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
@@ -96,3 +101,27 @@ async def test_while_a_turn_runs_it_says_why_not() -> None:
         await on.press("z")
         assert operations(on) == []
         assert not isinstance(on.app.screen, ConfirmScreen)
+
+
+async def test_what_is_asked_is_what_would_become_of_the_files_and_the_way_forward_is_named() -> None:
+    added = replace(DIFFERING, path="new.py", status="A", added=3, removed=0)
+    taken = replace(DIFFERING, path="old.py", status="D", added=0, removed=1)
+    async with stage(status_scene(TaskStatus.IDLE)) as on:
+        on.commands.kept[TASK] = KEPT
+        on.commands.diffs[TASK] = Diff(files=(added, taken), computed_at=1)
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        await on.press("Z")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        row = next(line for line in text_of(on).splitlines() if UNDONE in line)
+        assert "no change" not in row
+        await on.press("u")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        shown = " ".join(text_of(on).split())
+        words, _, clock = UNDONE.rpartition(" ")
+        assert words in shown and f" {clock}?" in shown, "the question is wrapped"
+        assert "D new.py +0 -3" in shown and "A old.py +1 -0" in shown
+        await on.press("y")
+        assert "among the checkpoints under Z" in [note.message for note in on.app._notifications][-1]

@@ -5,7 +5,7 @@ from tests.contract.checks import only, refused
 from tests.world import Json
 
 EDIT = {"tool": "Edit a.py", "edit": {"path": "a.py", "old": "a\n", "new": "b\n"}}
-EDITS = {"default": {"turn": {"ms": 0, "steps": [EDIT]}}}
+EDITS = {"default": {"turn": {"ms": 5, "steps": [EDIT]}}}
 CHECKPOINT = "checkpoint_id prompt_id when at files added removed"
 
 
@@ -35,6 +35,7 @@ def test_checkpoints_are_listed_compared_with_and_undone(backend: BackendProcess
     for each in (before, after):
         only(each, frozenset(CHECKPOINT.split()), always=CHECKPOINT)
     assert (before["when"], after["when"], after["files"], after["added"]) == ("before", "after", 1, 1)
+    assert before["at"] < after["at"], "it was before the turn, and not at its end"
     assert [file["path"] for file in compared(backend, task_id, "last")] == ["a.py"]
     assert backend.get(f"{path}/diff", since="base").keys() >= {"files", "computed_at"}
     assert compared(backend, task_id, after["checkpoint_id"]) == []

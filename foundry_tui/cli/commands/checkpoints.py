@@ -11,10 +11,9 @@ from foundry_tui.cli.follow.words import iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, may_ask, printable, say_json, say_row, table, tell
 from foundry_tui.cli.parameters import json_option, pass_context, task_argument, timeout_option
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.contract.checkpoint_words import occasion
 from foundry_tui.contract.checkpoints import LAST, Checkpoint, CheckpointList
 from foundry_tui.contract.operations import Undo
-from foundry_tui.view.checkpoints import size_of
+from foundry_tui.view.checkpoints import occasion_of, set_back, size_of
 
 FILES_NAMED = 10
 """Files that the question before an undo names."""
@@ -50,7 +49,7 @@ def checkpoints(context: Context, task: str, as_json: bool) -> None:
 
 
 def _row(each: Checkpoint) -> tuple[str, str, str, str]:
-    return printable(each.checkpoint_id), clock_time(each.at), occasion(each.when), size_of(each)
+    return printable(each.checkpoint_id), clock_time(each.at), occasion_of(each), size_of(each)
 
 
 @click.command()
@@ -84,12 +83,11 @@ def undo(
 
 
 def _changes(context: Context, task_id: str, given: str, since: str) -> Iterator[str]:
-    """What would be taken back, a line for each of some files."""
+    """What would become of the files, a line for each of some."""
     found = changes_since(context, task_id, given, since)[1].files
-    differ = "file differs" if len(found) == 1 else "files differ"
-    yield f"{len(found)} {differ} from then:" if found else "No file differs from then."
+    changes = "file changes" if len(found) == 1 else "files change"
+    yield f"{len(found)} {changes}:" if found else "No file differs from then."
     for file in found[:FILES_NAMED]:
-        counted = "" if file.added is None or file.removed is None else f"  +{file.added} -{file.removed}"
-        yield f"  {file.status} {printable(file.path)}{counted}"
+        yield f"  {printable(set_back(file))}"
     if len(found) > FILES_NAMED:
         yield f"  and {len(found) - FILES_NAMED} more: foundry diff {given} --stat --since {since}"
