@@ -34,9 +34,10 @@ from foundry_tui.view.way_home import (
     operation_name,
     outcome_line,
     pull_request_line,
+    refreshed_line,
     still_holds,
-    work_line,
 )
+from foundry_tui.view.work import standing_line
 from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
             self._asked = ""
         standing = [
             pull_request_line(task.pull_request, ascii_only=plain_glyphs) if task.pull_request is not None else "",
-            work_line(task.work, ascii_only=plain_glyphs) if task.work is not None else "",
+            standing_line(task.work, ascii_only=plain_glyphs) if task.work is not None else "",
         ]
         line = "   ".join(part for part in standing if part) or "nothing was found out about the branch yet"
         self.query_one("#standing", Static).update(plain(line))
@@ -210,7 +211,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         elif (ended := self._told(task)) is not None:
             good = ended.state is OperationState.DONE
             glyph, style = (glyphs.done, "$text-success") if good else (glyphs.failed, "$text-error")
-            shown.update(Content.styled(f"{glyph} {plain(outcome_line(ended))}", style))
+            shown.update(Content.styled(f"{glyph} {plain(refreshed_line(ended, task) or outcome_line(ended))}", style))
         else:
             shown.update("")
         shown.display = bool(operation or self._asked or self._told(task))

@@ -120,7 +120,7 @@ def _bringing_home(task: TaskSummary, glyphs: Glyphs) -> Saying | None:
     if task.operation is not None:
         return Saying(operation_line(task.operation, ascii_only=plain), Role.WORKING)
     if task.pull_request is not None:
-        return Saying(pull_request_line(task.pull_request, ascii_only=plain), Role.SAID)
+        return Saying(pull_request_line(task.pull_request, ascii_only=plain, brief=True), Role.SAID)
     changed = changed_line(task.work) if task.work is not None else ""
     if not changed or task.work is None:
         return None

@@ -24,6 +24,7 @@ from foundry_tui.contract.records import (
 )
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.contract.work import Work
+from foundry_tui.view.clock import time_of_day
 
 ARCHIVE, CANCEL, UNDO = "archive", "cancel", "undo"
 UPDATE, RESOLVE = "update", "resolve"
@@ -70,8 +71,10 @@ def changed_line(work: Work) -> str:
     return f"+{work.added:,} -{work.removed:,} in {files}"
 
 
-def pull_request_line(pull: OpenedPullRequest, *, ascii_only: bool = False) -> str:
-    """`#212 ✓ checks · approved`."""
+def pull_request_line(pull: OpenedPullRequest, *, ascii_only: bool = False, brief: bool = False) -> str:
+    """`#212 open · ✓ checks · approved`, `#6 draft · no checks`; `brief` leaves out that it is open where its checks
+    are told.
+    """
     passed, failed, waits, dot = ("ok", "x", ".", " - ") if ascii_only else ("✓", "✗", "◌", " · ")
     number = f"#{pull.number}"
     if pull.state not in IN_PROGRESS:
@@ -81,15 +84,17 @@ def pull_request_line(pull: OpenedPullRequest, *, ascii_only: bool = False) -> s
         ChecksState.PASSING: f"{passed} checks",
         ChecksState.FAILING: f"{failed} {_names(checks.names) or 'checks'}",
         ChecksState.PENDING: f"{waits} {checks.passed} of {checks.passed + checks.pending} checks done",
+        ChecksState.NONE: "no checks",
     }.get(checks.state, "")
     review = {
         Review.APPROVED: "approved",
         Review.CHANGES_REQUESTED: "changes requested",
         Review.REQUIRED: "wants a review",
     }.get(pull.review, "")
+    implied = brief and pull.state is PullRequestState.OPEN and checks.state is not ChecksState.NONE and told
+    head = [f"{number} {told}"] if implied else [f"{number} {pull.state}", told]
     parts = [
-        " ".join(part for part in (number, told) if part),
-        "draft" if pull.state is PullRequestState.DRAFT else "",
+        *head,
         review,
         f"{pull.comments} {'comment' if pull.comments == 1 else 'comments'}" if pull.comments else "",
         "conflicts" if pull.mergeable is Mergeable.NO else "",
@@ -131,6 +136,25 @@ def outcome_line(operation: Operation) -> str:
     if operation.kind is OperationKind.LAND and result.get("into"):
         told = f"{result['into']} is at {told}"
     return f"{name} done{f': {told}' if told else ''}"
+
+
+def refreshed_line(operation: Operation, task: TaskSummary) -> str:
+    """`#6 was refreshed at 15:54:02`, of an operation that found its pull request open; else empty. Often nothing else
+    shows that it was done.
+    """
+    number, at = (operation.result or {}).get("number"), operation.finished_at
+    if operation.kind is not OperationKind.PULL_REQUEST or operation.state is not OperationState.DONE:
+        return ""
+    if at is None or operation.request.get("draft") is not None or not isinstance(task, TaskDetail):
+        return ""
+    start = task.started_from
+    before = {start.pull_request} if start is not None else set()
+    for each in task.operations:
+        if each.operation_id == operation.operation_id:
+            break
+        if each.kind is OperationKind.PULL_REQUEST and each.state is OperationState.DONE:
+            before.add((each.result or {}).get("number"))
+    return f"#{number} was refreshed at {time_of_day(at)}" if number is not None and number in before else ""
 
 
 def outcome_of_giving(operation: Operation) -> str:

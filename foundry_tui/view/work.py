@@ -89,6 +89,13 @@ def keeping_words(work: Work) -> str:
     return " · ".join(parts)
 
 
+def standing_line(work: Work, *, ascii_only: bool = False) -> str:
+    """All of that on one line: `2 ahead of main · pushed`."""
+    parts = (distance_words(work), keeping_words(work), "conflicts" if work.conflicts else "")
+    line = " · ".join(part for part in parts if part)
+    return line.replace(" · ", " - ") if ascii_only else line
+
+
 def conflict_words(work: Work) -> str:
     """Which files would not merge with the base by themselves; empty if none is known."""
     if not work.conflicts:

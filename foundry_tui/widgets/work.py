@@ -320,6 +320,7 @@ class WorkColumn(Drawn):
         if known is not None and known.conflicts:
             parts.append(Text("conflicts", self._style("asks")))
         if pull := work.task.pull_request:
-            parts.append(self._dim(pull_request_line(pull, ascii_only=self._glyphs.ready.isascii())))
+            plain = self._glyphs.ready.isascii()
+            parts.append(self._dim(pull_request_line(pull, ascii_only=plain, brief=True)))
         line = joined(parts, f" {self._glyphs.separator} ", dim)
         return Text.assemble(" ", line) if parts else Text()

@@ -7,9 +7,11 @@ from textual.widgets import Static
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.operations import Commit, HandOver, PullRequest, Undo, Update
 from foundry_tui.contract.records import ErrorKind, Operation, OperationKind, OperationState, TaskError
+from foundry_tui.contract.requests import Diff
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.way_home import Steps, WayHomeScreen
-from tests.app.checkpoint_scenes import KEPT
+from foundry_tui.view.clock import time_of_day
+from tests.app.checkpoint_scenes import DIFFERING, KEPT
 from tests.app.factories import NOW
 from tests.app.harness import Stage, put_detail, stage
 from tests.app.looking import text_of
@@ -158,20 +160,32 @@ async def test_an_open_pull_request_that_waits_is_looked_at_again_by_enter() -> 
         on.app.open_task(TASK)
         await on.press("H", "enter")
         assert isinstance(on.commands.calls[-1][2], PullRequest)
+        held = on.store.detail(TASK)
+        assert held is not None
+        again = replace(held.operations[-1], operation_id="again", finished_at=NOW + 61_000)
+        put_detail(on.store, replace(held, operations=(*held.operations, again), revision=held.revision + 1))
+        assert isinstance(on.app.screen, WayHomeScreen)
+        on.app.screen._asked_id = "again"
+        await on.flush()
+        shown = text_of(on)
+        assert f"#212 was refreshed at {time_of_day(NOW + 61_000)}" in shown and "Pull request done" not in shown
+        assert "1 ahead of origin/main · pushed" in shown, "what is ahead of the base may be at the remote all the same"
 
 
 async def test_the_task_s_screen_tells_of_its_pull_request() -> None:
-    for scene, told in ((proposed_scene(), "#212 ✓ checks"), (merged_scene(), "#212 merged: archive it")):
+    for scene, told in ((proposed_scene(), "#212 open · ✓ checks"), (merged_scene(), "#212 merged: archive it")):
         for width in (120, 60):
             async with stage(scene, size=(width, 30)) as on:
                 on.app.open_task(TASK)
                 await on.flush()
-                assert told.partition(":")[0] in text_of(on) and (width == 60 or told in text_of(on))
+                shown = told.partition(":")[0].replace("open · ", "") if width == 60 else told
+                assert shown in text_of(on)
 
 
 async def test_it_ends_with_undoing_the_last_turn_which_asks_first() -> None:
     async with stage(menu_scene(), size=(100, 30)) as on:
         on.commands.kept[TASK] = KEPT
+        on.commands.diffs[TASK] = Diff(files=(DIFFERING,), computed_at=1)
         on.app.open_task(TASK)
         await on.press("H", "end")
         assert "undo turn" in text_of(on)

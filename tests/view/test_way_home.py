@@ -7,9 +7,19 @@ from foundry_tui.contract.operations import PullRequest as RequestedPullRequest
 from foundry_tui.contract.operations import Update
 from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequest, PullRequestState, Review
 from foundry_tui.contract.records import Operation, OperationKind, OperationState, OperationStep
+from foundry_tui.contract.starts import StartedFrom
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.work import Work
-from foundry_tui.view.way_home import choices, operation_line, pull_request_line, still_holds, work_line
+from foundry_tui.view.clock import time_of_day
+from foundry_tui.view.way_home import (
+    choices,
+    operation_line,
+    pull_request_line,
+    refreshed_line,
+    still_holds,
+    work_line,
+)
+from foundry_tui.view.work import standing_line
 from tests.app.factories import make_detail
 
 WORK = Work(base="origin/main", ahead=2, behind=1, files=3, at=1)
@@ -40,14 +50,14 @@ def test_work_is_one_line(work: Work, line: str) -> None:
 @pytest.mark.parametrize(
     ("pull", "line"),
     [
-        (PULL, "#212"),
+        (PULL, "#212 open · no checks"),
         (
             replace(PULL, checks=Checks(state=ChecksState.PASSING, passed=3), review=Review.APPROVED),
-            "#212 ✓ checks · approved",
+            "#212 open · ✓ checks · approved",
         ),
         (
             replace(PULL, checks=Checks(state=ChecksState.FAILING, failed=1, names=("lint",)), comments=2),
-            "#212 ✗ lint · 2 comments",
+            "#212 open · ✗ lint · 2 comments",
         ),
         (
             replace(
@@ -56,7 +66,7 @@ def test_work_is_one_line(work: Work, line: str) -> None:
                 checks=Checks(state=ChecksState.PENDING, passed=2, pending=1),
                 mergeable=Mergeable.NO,
             ),
-            "#212 ◌ 2 of 3 checks done · draft · conflicts",
+            "#212 draft · ◌ 2 of 3 checks done · conflicts",
         ),
         (replace(PULL, state=PullRequestState.MERGED, review=Review.APPROVED), "#212 merged"),
     ],
@@ -64,6 +74,34 @@ def test_work_is_one_line(work: Work, line: str) -> None:
 def test_a_pull_request_is_one_line(pull: PullRequest, line: str) -> None:
     assert pull_request_line(pull) == line
     assert pull_request_line(pull, ascii_only=True).isascii()
+
+
+def test_where_there_is_little_room_only_what_its_checks_imply_is_left_out() -> None:
+    passing = Checks(state=ChecksState.PASSING, passed=3)
+    draft = replace(PULL, state=PullRequestState.DRAFT, checks=passing)
+    told = [pull_request_line(pull, brief=True) for pull in (PULL, replace(PULL, checks=passing), draft)]
+    assert told == ["#212 open · no checks", "#212 ✓ checks", "#212 draft · ✓ checks"]
+
+
+def test_how_a_branch_stands_says_from_what_it_is_ahead_and_whether_a_remote_has_it() -> None:
+    assert standing_line(WORK) == "2 ahead of origin/main · 1 behind · not pushed"
+    pushed = replace(WORK, behind=0, pushed=True, conflicts=("a.py",))
+    assert standing_line(pushed) == "2 ahead of origin/main · pushed · conflicts"
+    assert standing_line(pushed, ascii_only=True).isascii()
+
+
+def test_that_a_pull_request_was_looked_at_again_has_its_time() -> None:
+    opened = an_operation(
+        OperationState.DONE, kind=OperationKind.PULL_REQUEST, result={"number": 212, "url": "u"}, finished_at=2_000
+    )
+    again = replace(opened, operation_id="again", finished_at=62_000)
+    ready = replace(again, operation_id="ready", request={"draft": False})
+    other = replace(again, operation_id="other", result={"number": 213, "url": "u"})
+    task = make_detail(1, work=WORK, operations=(opened, again, ready, other))
+    told = [refreshed_line(each, task) for each in task.operations]
+    assert told == ["", f"#212 was refreshed at {time_of_day(62_000)}", "", ""]
+    begun_from = make_detail(1, work=WORK, operations=(opened,), started_from=StartedFrom(pull_request=212))
+    assert refreshed_line(opened, begun_from) == f"#212 was refreshed at {time_of_day(2_000)}"
 
 
 def why_not(**changes: object) -> dict[str, str | None]:
