@@ -73,7 +73,7 @@ def why_no_retry(context: Context) -> str | None:
     return "only failed tasks can be retried" if context.selecting else "this task has not failed"
 
 
-def why_no_resend(context: Context) -> str | None:
+def why_not_made_ready(context: Context) -> str | None:
     missing = needs_real(context)
     if missing:
         return missing

@@ -23,9 +23,9 @@ from foundry_tui.actions.availability import (
     needs_task,
     needs_waiting,
     why_no_release,
-    why_no_resend,
     why_no_retry,
     why_no_way_back,
+    why_not_made_ready,
 )
 from foundry_tui.actions.changes import CHANGES_FIELDS, CHANGES_ROWS
 from foundry_tui.actions.checkpoints import CHECKPOINT_ACTIONS
@@ -248,7 +248,7 @@ _SHARED: Sequence[Action] = (
         "retry",
         "r",
         "retry",
-        "Go on from the stage that failed, or be ready again after a failed turn.",
+        "Go on from the stage that failed, or send the prompt again whose turn failed.",
         "Tasks",
         _TT,
         why_not=why_no_retry,
@@ -256,14 +256,13 @@ _SHARED: Sequence[Action] = (
         of=has_failed,
     ),
     Action(
-        "resend",
+        "make_ready",
         "R",
-        "send again",
-        "Send the prompt whose turn failed again.",
+        "make ready",
+        "Be ready again after a failed turn, and send nothing.",
         "Tasks",
         _TT,
-        why_not=why_no_resend,
-        footer=7,
+        why_not=why_not_made_ready,
         of=failed_in_turn,
     ),
     Action(

@@ -35,31 +35,30 @@ class TaskActions:
             if task.task_id in creations:
                 self._host.commands.retry_creation(task.task_id)
             else:
-                self._host.commands.retry(task.task_id)
+                self._host.commands.retry(task.task_id, resend=failed_in_turn(task))
         if len(tasks) > 1:
             self._host.reply(f"Retrying {quantity(tasks)}.")
         elif tasks and tasks[0].task_id not in creations:
-            self._host.reply(retry_words(tasks[0]), f"Retry {quantity(tasks)}")
+            self._host.reply(retry_words(tasks[0], resent=failed_in_turn(tasks[0])), f"Retry {quantity(tasks)}")
         self._host.unmark(targets)
         self._host.go_on_from(tasks)
 
-    def action_resend(self) -> None:
+    def action_make_ready(self) -> None:
         targets = self._host.context().targets
         tasks = list(filter(failed_in_turn, targets))
         for task in tasks:
-            self._host.commands.retry(task.task_id, resend=True)
+            self._host.commands.retry(task.task_id)
         if tasks:
-            prompts = "The prompt whose turn failed is" if len(tasks) == 1 else "The prompts whose turns failed are"
-            self._host.reply(f"{prompts} sent again.", f"Send again in {quantity(tasks)}")
+            self._host.reply("What failed is not sent again: write to go on.", f"Make {quantity(tasks)} ready")
         self._host.unmark(targets)
         self._host.go_on_from(tasks)
 
     def action_archive(self) -> None:
         targets = self._host.context().targets
-        tasks = list(filter(is_living, targets))
-        self._archiving.finish()
+        tasks = [task for task in targets if is_living(task) and task.task_id not in self._archiving.task_ids]
         if not tasks:
             return
+        self._archiving.finish()
         self._archiving.begin(tasks)
         self._refresh_changes(tasks)
         self._host.unmark(targets)

@@ -1,16 +1,14 @@
 """The face of a failure on a task's screen: what failed, why, what was printed last, and the keys that help."""
 
-from foundry_tui.actions.availability import failed_in_turn
 from foundry_tui.client.creations import CreationState
 from foundry_tui.screens.task_in_view import TaskInView
 from foundry_tui.view.stepper import Failure, failure
 from foundry_tui.view.task_notices import refusal
 from foundry_tui.widgets.task_notices import FailureCard
 
-AFTER_STAGE = ("retry", "edit_again", "kill", "show_log")
-AFTER_TURN = ("resend", *AFTER_STAGE)
+AFTER_FAILURE = ("retry", "edit_again", "kill", "show_log")
 AFTER_REFUSAL = ("retry", "edit_again", "discard")
-"""Ids of the actions that help after a failure of a stage, of a turn, and of a creation that was refused."""
+"""Ids of the actions that help after a failure, and after a creation that was refused."""
 
 
 class TaskFailure:
@@ -30,6 +28,6 @@ class TaskFailure:
         if creation is not None and creation.state is CreationState.REFUSED:
             told, helps = refusal(creation.problem), AFTER_REFUSAL
         elif task is not None and (found := failure(task, self._task.store.log(self._task.task_id))) is not None:
-            told, helps = found, AFTER_TURN if failed_in_turn(task) else AFTER_STAGE
+            told, helps = found, AFTER_FAILURE
         self.helps = frozenset(helps)
         self.card.show(told, self._task.keys(*helps))

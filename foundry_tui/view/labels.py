@@ -133,10 +133,12 @@ def state_text(
     return STATUS_WORDS[status]
 
 
-def retry_words(task: TaskSummary) -> str:
-    """What a retry of a failed task does."""
+def retry_words(task: TaskSummary, *, resent: bool) -> str:
+    """What a retry of a failed task does; `resent`: the prompt whose turn failed is sent again."""
+    if resent:
+        return "The prompt whose turn failed is sent again."
     if task.error is None or task.error.stage is None:
-        return "It becomes ready again. The prompt whose turn failed is not sent again: write to go on."
+        return "It becomes ready again: write to go on."
     return f"It goes on from its stage {STEP_NAMES[task.error.stage]}; what was done before stays."
 
 

@@ -191,7 +191,14 @@ def test_a_key_is_shared_on_a_screen_only_by_what_is_alike() -> None:
             assert len(ids) == 1 or " ".join(ids) in ALIKE, f"{key} on {screen}: {ids}"
 
 
-KEPT_EVERYWHERE = {"H": "way_home", "a": "archive", "R": "resend", "r": "retry", "e": "edit_again", "y": "copy_branch"}
+KEPT_EVERYWHERE = {
+    "H": "way_home",
+    "a": "archive",
+    "R": "make_ready",
+    "r": "retry",
+    "e": "edit_again",
+    "y": "copy_branch",
+}
 """Keys that mean one thing on every screen that has them."""
 
 

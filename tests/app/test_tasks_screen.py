@@ -556,6 +556,14 @@ async def test_archive_can_be_undone_and_goes_ahead_when_the_next_is_asked_for()
         assert calls(s) == [("archive", task_id(1), False)]
 
 
+async def test_what_is_being_archived_can_be_taken_back_also_when_asked_for_twice() -> None:
+    """It was asked for at once then, and `u` said that it was not archived."""
+    async with stage(some_tasks()) as s:
+        await s.press("a", "a", "u")
+        assert calls(s) == []
+        assert "archived in a moment" not in shown(s)
+
+
 async def test_an_archiving_that_was_not_undone_is_sent_when_the_app_is_left() -> None:
     async with stage(some_tasks()) as s:
         await s.press("a", "ctrl+q")
