@@ -281,7 +281,8 @@ class Writer:
                 await self._hang_up()
 
     async def _take(self, connection: AsyncConnection, first: Read | None) -> _Begun | _Refusal:
-        lease = self._fence()
+        # What is told while this is under way may be of others, for whom this host was cut off: it was standing still.
+        lease, told = self._fence(), self._log.seq
         async with connection.pipeline():
             await connection.execute("BEGIN")
             taken = await connection.execute(SQL["meta.take"])
@@ -289,7 +290,7 @@ class Writer:
             latest = None if lease is None else await connection.execute(SQL["hosts.is_latest"], lease)
             read = None if first is None else await connection.execute(SQL[first.name], first.values, binary=True)
         row = await taken.fetchone()
-        if row is None or row[0] != self._life or row[1] < self._log.seq:
+        if row is None or row[0] != self._life or row[1] < told:
             return _Refusal(f"the database {self._address.shown} was replaced by another one: restart this backend")
         if latest is not None and await latest.fetchone() is None:
             return _Refusal("this host was thought lost: it goes on once it has looked what became of its tasks")
