@@ -69,7 +69,7 @@ def _palette_provider() -> type[Provider]:
     return PaletteProvider
 
 
-class FoundryApp(textual_compat.UnusedKeys, textual_compat.KeepsNoneRemoved):
+class FoundryApp(textual_compat.UnusedKeys, textual_compat.MendedApp):
     """The app: it owns its parts, opens screens, and passes on what changed. Screens see it as a `Shell`.
 
     When the app ends, its screens close first. Timers and callbacks that fire after that do nothing: `set_timer`,
