@@ -2,6 +2,7 @@
 nothing false, and go on by themselves, with all done once.
 """
 
+import os
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from tests.postgres import OWNER, PostgresServer, name_of, why_none
 from tests.waiting import until_seen
 from tests.world import Json
 
+FOR_LONG = pytest.mark.skipif("FOUNDRY_TESTS_EVERY" in os.environ, reason="it takes half a minute")
 pytestmark = [
     pytest.mark.skipif(why_none() is not None, reason=str(why_none())),
     pytest.mark.skipif(sys.platform != "linux", reason="the server is for Linux"),
@@ -147,6 +149,7 @@ def leases(server: PostgresServer, database: str = "postgres") -> list[tuple[str
     return server.execute("SELECT name, lease FROM foundry.hosts ORDER BY name", database)
 
 
+@FOR_LONG
 @pytest.mark.parametrize("how", ["stands still", "is stopped", "crashes"])
 def test_while_the_server_is_away_hosts_say_so_and_then_go_on(
     tmp_path: Path, own_postgres: PostgresServer, how: str
@@ -219,6 +222,7 @@ def test_nothing_is_lost_when_no_notification_ever_arrives(
     assert wire.dropped
 
 
+@FOR_LONG
 def test_a_host_that_is_cut_off_says_so_and_finds_what_others_have_decided(
     tmp_path: Path, postgres: PostgresServer, postgres_url: str
 ) -> None:
