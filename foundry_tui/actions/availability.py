@@ -65,28 +65,25 @@ def needs_real(context: Context) -> str | None:
 def why_no_retry(context: Context) -> str | None:
     if is_refused(context):
         return None
-    missing = needs_real(context)
-    if missing:
-        return missing
-    if any(map(has_failed, context.targets)):
-        return None
-    return "only failed tasks can be retried" if context.selecting else "this task has not failed"
+    return _why_none(context, has_failed, "this task has not failed", "only failed tasks can be retried")
 
 
 def why_not_made_ready(context: Context) -> str | None:
-    missing = needs_real(context)
-    if missing:
-        return missing
-    if any(map(failed_in_turn, context.targets)):
-        return None
-    return "no turn of a marked task failed" if context.selecting else "no turn of this task failed"
+    return _why_none(context, failed_in_turn, "no turn of this task failed", "no turn of a marked task failed")
 
 
 def why_no_release(context: Context) -> str | None:
+    return _why_none(context, is_living, "it has ended already")
+
+
+def _why_none(
+    context: Context, wanted: Callable[[TaskSummary], bool], of_one: str, of_marked: str | None = None
+) -> str | None:
+    """Why an action has none of the tasks that it is for; `of_marked` is said where some are marked."""
     missing = needs_real(context)
-    if missing:
+    if missing or any(map(wanted, context.targets)):
         return missing
-    return None if any(map(is_living, context.targets)) else "it has ended already"
+    return of_marked if context.selecting and of_marked is not None else of_one
 
 
 def needs_list(context: Context) -> str | None:

@@ -1,4 +1,4 @@
-"""The private names of Textual that the app cannot do without. No other module touches one.
+"""The private names of Textual, and one of Rich, that the app cannot do without. No other module touches one.
 
 Each says why it is needed. `tests/app/test_textual_compat.py` fails when another module touches one, when Textual has
 the name no more, and when a public way does the same.

@@ -25,7 +25,7 @@ from foundry_tui.contract.codec import decode
 from foundry_tui.contract.events import EventName
 
 
-class _Repo(Struct):
+class _Repo(Struct, frozen=True):
     repo_id: str
 
 
