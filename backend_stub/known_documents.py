@@ -29,12 +29,25 @@ class _Known(Struct, frozen=True):
 
 
 class _Making:
-    """One that is being made; `done` is set when nobody has asked for another meanwhile."""
+    """One that is being made, and made again while somebody asks for it."""
 
     def __init__(self) -> None:
-        self.done = anyio.Event()
-        self.again = False
+        self.asked = 1
+        """How often it was asked for since this began."""
+        self.made = 0
+        """How many of them what is known by now answers: it was looked at after those were asked."""
+        self.step = anyio.Event()
         self.failure: CallError | OSError | None = None
+
+    async def answers(self, asked: int) -> None:
+        """Wait until what is known answers the n-th who asked."""
+        while self.made < asked:
+            await self.step.wait()
+
+    def end_round(self, asked: int) -> None:
+        self.made = asked
+        self.step.set()
+        self.step = anyio.Event()
 
 
 class KnownDocuments:
@@ -53,8 +66,8 @@ class KnownDocuments:
     async def answer(self, key: str, make: Make, newer: int | None) -> bytes | None:
         """What is known, and None before anything is; that it is made anew is begun behind.
 
-        `newer`: wait for one of a later `computed_at`, for `WAIT_SECONDS` at most. Raises `CallError` and `OSError`
-        when that cannot be made.
+        `newer`: wait for one of a later `computed_at` in which is all that was there when it was last asked for, for
+        `WAIT_SECONDS` at most. Raises `CallError` and `OSError` when that cannot be made.
         """
         known = self._known.pop(key, None)
         if known is not None:
@@ -64,12 +77,13 @@ class KnownDocuments:
             # What a clock set back has not come to yet may be of any age.
             if known is None or not 0 <= self._runtime.now() - known.computed_at <= self._fresh_ms:
                 making = self._begin(key, make)
-                # One under way may have missed what has changed since it began.
-                making.again = not self._fresh_ms
-        elif known is None or known.computed_at <= newer:
+                if not self._fresh_ms:
+                    # One under way may have missed what has changed since it began.
+                    making.asked += 1
+        elif key in self._making or known is None or known.computed_at <= newer:
             making = self._begin(key, make)
             with anyio.move_on_after(WAIT_SECONDS):
-                await making.done.wait()
+                await making.answers(making.asked)
             if making.failure is not None:
                 raise making.failure
             known = self._known.get(key)
@@ -91,14 +105,14 @@ class KnownDocuments:
     async def _make(self, key: str, make: Make, making: _Making) -> None:
         try:
             async with self._limiter:
-                making.again = True
-                while making.again:
+                while making.made < making.asked:
                     # What changed before this moment is in it, and what changes later is asked for again.
-                    making.again, making.failure = False, None
+                    asked, making.failure = making.asked, None
                     await self._make_once(key, make, making)
+                    making.end_round(asked)
         finally:
             del self._making[key]
-            making.done.set()
+            making.end_round(making.asked)
 
     async def _make_once(self, key: str, make: Make, making: _Making) -> None:
         before = self._known.get(key)

@@ -57,6 +57,28 @@ async def test_what_changes_while_it_is_made_is_in_the_answer_of_who_waits() -> 
         assert await known.answer("a", slow.make, 0) == b"2"
 
 
+async def test_what_changed_before_one_asks_is_in_it_though_something_newer_was_made_meanwhile() -> None:
+    async with documents() as (known, slow), anyio.create_task_group() as group:
+        await known.answer("a", slow.make, None)
+        await anyio.wait_all_tasks_blocked()
+        assert await known.answer("a", slow.make, None) is None, "asked while one is made that has looked already"
+        first, slow.go = slow.go, anyio.Event()
+        first.set()
+        await anyio.wait_all_tasks_blocked()
+        assert known.known("a") == b"1"
+        answers = []
+
+        async def wait() -> None:
+            answers.append(await known.answer("a", slow.make, 0))
+
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        assert not answers
+        slow.go.set()
+        await anyio.wait_all_tasks_blocked()
+        assert answers == [b"2"]
+
+
 async def test_who_waits_is_told_of_a_failure_and_what_was_known_stays() -> None:
     async with documents() as (known, slow):
         slow.go.set()

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from itertools import count
 from pathlib import Path
 
 import anyio
@@ -10,6 +11,8 @@ import pytest
 
 from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider, changes, comparison
+from backend_stub.providers.local.comparison import Compared
+from backend_stub.providers.local.record import Record
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from tests.git import git
 from tests.local.world import LIMIT, LocalWorld
@@ -186,6 +189,46 @@ async def test_what_changes_during_a_computation_is_computed_too(git_world: Loca
         with anyio.fail_after(LIMIT):
             await provider.changes.settled()
         assert list(provider.would_lose(task, delete_branch=True)) == ["1 uncommitted file: late.txt"]
+
+
+async def test_what_changed_before_one_asks_is_in_what_is_newer_also_where_an_older_look_has_just_ended(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`foundry kill` asks what is known, then for newer: a look that began before is newer too, and knows less."""
+    looked, gates = [anyio.Event(), anyio.Event()], [anyio.Event(), anyio.Event()]
+    numbers = count()
+    compare = changes.diff_of
+
+    async def held(record: Record, known: Compared | None) -> Compared:
+        compared = await compare(record, known)
+        number = next(numbers)
+        looked[number].set()
+        await gates[number].wait()
+        return compared
+
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        await provider.changes.settled()
+        monkeypatch.setattr(changes, "diff_of", held)
+        provider.changes.refresh(task.task_id)
+        await looked[0].wait()
+        (Path(task.sandbox.cwd) / "late.txt").write_text("x")
+        before = await provider.diff(task)
+        assert before is not None and before.computed_at is not None
+        gates[0].set()
+        await looked[1].wait()
+        assert provider.changes.diff(task.task_id) != before, "the older look is newer than what was known"
+        async with anyio.create_task_group() as group:
+            group.start_soon(_open_when_all_waits, gates[1])
+            after = await provider.diff(task, before.computed_at)
+        assert after is not None
+        assert [file.path for file in after.files] == ["late.txt"]
+
+
+async def _open_when_all_waits(gate: anyio.Event) -> None:
+    await anyio.wait_all_tasks_blocked()
+    gate.set()
 
 
 async def test_a_task_without_a_sandbox_has_no_diff(git_world: LocalWorld) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,9 @@ class Changes:
         self._waiting: set[str] = set()
         self._again: set[str] = set()
         self._busy: set[str] = set()
+        self._asked: Counter[str] = Counter()
+        """How often each was asked for, and how many of those the last computation answers: it began after them."""
+        self._answered: Counter[str] = Counter()
         self._jobs: MemoryObjectSendStream[str] | None = None
         self._idle = anyio.Event()
         self._left: set[str] = set()
@@ -62,10 +66,12 @@ class Changes:
             async for task_id in jobs:
                 self._waiting.discard(task_id)
                 self._busy.add(task_id)
+                asked = self._asked[task_id]
                 try:
                     await self._compute(task_id)
                 finally:
                     self._busy.discard(task_id)
+                    self._answered[task_id] = asked
                     if task_id in self._again:
                         self._again.discard(task_id)
                         self.refresh(task_id)
@@ -76,6 +82,7 @@ class Changes:
 
     def refresh(self, task_id: str) -> None:
         """Something may have changed in this task's worktree: compute anew, soon, once."""
+        self._asked[task_id] += 1
         if task_id in self._busy:
             self._again.add(task_id)
         elif task_id not in self._waiting:
@@ -97,12 +104,16 @@ class Changes:
                 await self._step.wait()
 
     async def newer(self, task_id: str, than: int) -> None:
-        """Wait until the diff is one of a later `computed_at`, or for `WAIT_SECONDS`."""
+        """Wait until the diff is one of a later `computed_at` that has all that was there when it was last asked for,
+        or for `WAIT_SECONDS`.
+        """
         known = self._diffs.get(task_id)
         if known is None or known.computed_at is None or known.computed_at <= than:
-            if task_id not in self._busy:
-                self.refresh(task_id)
-            await self.computed(task_id, WAIT_SECONDS)
+            self.refresh(task_id)
+        asked = self._asked[task_id]
+        with anyio.move_on_after(WAIT_SECONDS):
+            while self._answered[task_id] < asked <= self._asked[task_id]:
+                await self._step.wait()
 
     def know(self, task_id: str, losses: Losses) -> None:
         """What an earlier run knew; what was computed since counts more."""
@@ -133,6 +144,7 @@ class Changes:
         self._changed.pop(task_id, None)
         if diff:
             self._diffs.drop(task_id)
+            del self._asked[task_id], self._answered[task_id]
         else:
             self._left.discard(task_id)
 
