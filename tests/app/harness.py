@@ -32,6 +32,7 @@ from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, 
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.clock import FixedClock
+from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
 
@@ -385,7 +386,10 @@ def make_app(
 
 @contextmanager
 def drawn_when_looked_at() -> Iterator[None]:
-    """Frames are laid out as ever, but rendered only when a test looks: most of them nobody sees."""
+    """Frames are laid out as ever, but rendered only when a test looks: most of them nobody sees.
+
+    What knows more once it is drawn, as a transcript knows how high its items are, is drawn with each frame.
+    """
     whole = Compositor.render_update
 
     def render(
@@ -394,6 +398,9 @@ def drawn_when_looked_at() -> Iterator[None]:
         if full:
             return whole(self, full, screen_stack, simplify)
         visible_screen_stack.set(screen_stack or [])
+        for widget, (region, clip) in self.visible_widgets.items():
+            if isinstance(widget, Drawn) and any(each.overlaps(clip) for each in self._dirty_regions):
+                widget.render_lines(region.reset_offset)
         self._dirty_regions.clear()
         return None
 
@@ -409,12 +416,11 @@ async def stage(
     size: tuple[int, int] = (120, 36),
     options: Options | None = None,
     notifications: bool = False,
-    every_frame: bool = True,
+    every_frame: bool = False,
 ) -> AsyncIterator[Stage]:
     """Run the app on `store` for the length of the block, `size` in columns and rows; `notifications` are drawn too.
 
-    Without `every_frame` it is drawn when the test looks, and at the end: for dialogs, which know no more when they
-    have been drawn, as a transcript does.
+    It is drawn when the test looks, and at the end; with `every_frame` all is drawn that a person would be shown.
     """
     commands = FakeCommands()
     clock = FixedClock(NOW)

@@ -33,7 +33,7 @@ async def dialog(
 ) -> AsyncIterator[Stage]:
     """The dialog of a backend that told of these agents and defaults, unless none is `told` yet."""
     options = Options(bell=False, terminal_notifications=False, repo="/src/shop", task_defaults=settings)
-    async with stage(a_store(), size=size, options=options, every_frame=False) as on:
+    async with stage(a_store(), size=size, options=options) as on:
         on.commands.providers = {"local": "ready", "demo": "ready"} if told else {}
         on.commands.agents_told, on.commands.default_agents = agents or AGENTS, defaults
         await on.press("n")

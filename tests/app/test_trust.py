@@ -37,7 +37,7 @@ async def created(setup: RepoSetup, size: tuple[int, int] = (100, 34), provider:
     """A task just created in a repository that has this set-up."""
     options = Options(bell=False, terminal_notifications=False, repo="/src/shop")
     store = make_store([make_task(1)], [make_repo("shop")])
-    async with stage(store, size=size, options=options, notifications=True, every_frame=False) as on:
+    async with stage(store, size=size, options=options, notifications=True) as on:
         on.commands.providers = {provider: "ready"}
         on.commands.setups["repo-shop"] = setup
         await create(on)
