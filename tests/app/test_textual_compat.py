@@ -8,20 +8,24 @@ import pkgutil
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
+import anyio
 import pytest
 from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
+from textual import _time, message_pump
 from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.binding import BindingType
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import TextArea
 
@@ -169,6 +173,35 @@ def test_a_text_of_joiners_that_join_nothing_can_be_cut(text: str, width: int) -
     textual_compat.MendedApp()
     assert set_cell_size(text, width)
     assert Text(text).wrap(Console(), width, overflow="fold")
+
+
+class _Late(App[None]):
+    """Its timer is due before its task has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done = anyio.Event()
+
+    def on_mount(self) -> None:
+        self.set_timer(0.001, self.done.set)
+
+
+class _LateAndMended(_Late, textual_compat.MendedApp):
+    pass
+
+
+@pytest.mark.parametrize(("kind", "timer"), [(_Late, Timer), (_LateAndMended, textual_compat.SureTimer)])
+async def test_a_timer_of_one_time_is_not_skipped(
+    kind: type[_Late], timer: type[Timer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Textual's own is, where the process stands still between two looks at the clock."""
+    monkeypatch.setattr(message_pump, "Timer", timer)
+    later = count(0.0, 1.0)
+    monkeypatch.setattr(_time, "get_time", lambda: next(later))
+    app = kind()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert app.done.is_set() is (timer is not Timer)
 
 
 class _Listening(App[None]):

@@ -130,8 +130,8 @@ async def test_the_questions_of_a_turn_that_is_stopped_do_not_wait_for_one_whose
         await connection.until(lambda: connection.begun)
         with anyio.fail_after(20):
             await session.stop()
-        await connection.until(lambda: connection.answered == ["9"])
-        assert connection.begun == ["7", "8", "9"], "what is being given is not given twice"
+        await connection.until(lambda: connection.answered == ["9"] and "8" in connection.begun)
+        assert sorted(connection.begun) == ["7", "8", "9"], "what is being given is not given twice"
         group.cancel_scope.cancel()
 
 
