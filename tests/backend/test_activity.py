@@ -119,6 +119,7 @@ def test_asks_are_the_oldest_open_questions_and_say_when_they_are_not_whole() ->
     assert not edit.whole
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_streaming_agent_costs_the_list_nothing(tmp_path: Path) -> None:
     world = InProcess(tmp_path)

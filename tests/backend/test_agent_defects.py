@@ -144,6 +144,7 @@ async def test_a_defect_in_finding_an_agent_again_is_an_error_and_no_loop(place:
         await until(backend, task_id, has_status(TaskStatus.IDLE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

@@ -7,6 +7,7 @@ from tests.backend.process import BackendProcess
 SECRET = "hush-hush"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place", [f"host=db user=me password={SECRET} dbname=x", f"password='{SECRET}'", f"mysql://me:{SECRET}@db/x"]
 )

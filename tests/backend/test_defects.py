@@ -84,6 +84,7 @@ async def test_what_ignored_cancellation_is_removed_at_the_next_start_too(place:
         assert task.status is TaskStatus.KILLED
 
 
+@pytest.mark.slow
 async def test_a_stage_that_ignores_its_time_out_fails_all_the_same(place: InProcess) -> None:
     provider = stubborn(place)
     async with place.backend(provider, settings(timeout_ms=50)) as backend:

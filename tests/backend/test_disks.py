@@ -50,6 +50,7 @@ def test_a_read_only_mount_is_named_and_left_as_it_was(backend: BackendProcess, 
     assert {path.name: path.read_bytes() for path in backend.data.iterdir() if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_is_answered_503_and_work_goes_on_once_there_is_room(backend: BackendProcess) -> None:
     backend.prefix = mounted(SMALL, backend.data)
     backend.environ |= {"FOUNDRY_STAGE_ATTEMPTS": "1000"}

@@ -113,6 +113,7 @@ def why_not(stopped: BackendProcess, url: str) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_why_it_cannot_start_is_one_sentence(
     stopped: BackendProcess, postgres: PostgresServer, postgres_url: str, tmp_path: Path
 ) -> None:

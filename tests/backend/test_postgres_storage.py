@@ -145,6 +145,7 @@ async def test_one_that_is_frozen_in_a_commit_is_not_waited_for_and_writes_nothi
         assert backends.execute("SELECT seq < 100 FROM foundry.meta") == [(True,)]
 
 
+@pytest.mark.slow
 async def test_a_commit_of_which_nothing_is_heard_may_be_kept_or_not(
     backends: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +264,7 @@ async def test_one_that_is_cut_while_it_waits_for_others_begins_again(backends: 
         await backends.waiting()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", [True, False])
 async def test_who_waits_for_one_that_stands_still_keeps_its_place(backends: Backends, alone: bool) -> None:
     async with (
@@ -335,6 +337,7 @@ async def test_several_that_start_at_once_make_the_tables_once(backends: Backend
     assert backends.execute("SELECT version FROM foundry.schema_version") == [(VERSION,)]
 
 
+@pytest.mark.slow
 async def test_one_that_runs_goes_on_beside_a_newer_version_but_is_not_started_any_more(
     backends: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cli, lis
         yield cli, made[-LEFT_OUT:]
 
 
+@pytest.mark.slow
 def test_the_list_says_how_many_it_leaves_out_and_lists_all_when_asked(crowded: tuple[Cli, list[str]]) -> None:
     cli, older = crowded
     listed = cli("list", code=0)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess
@@ -30,6 +31,7 @@ def _statuses(answers: list[httpx.Response]) -> Counter[int]:
     return Counter(answer.status_code for answer in answers)
 
 
+@pytest.mark.slow
 def test_one_create_sent_many_times_makes_one_task(shared: BackendProcess) -> None:
     for number in range(10):
         body = creating(shared, task_id=uuid7(), branch=f"race-{number}", session_id=uuid7())

@@ -141,6 +141,7 @@ STATES: Mapping[str, tuple[Become, dict[str, object]]] = {
 """How a pull request came to be as it is, and what is told of it then."""
 
 
+@pytest.mark.slow
 async def test_each_state_is_told(hub: GitHub, repo: Repo) -> None:
     base = git(repo.bare, "rev-parse", "main")
     for name, (become, told) in STATES.items():
@@ -286,6 +287,7 @@ async def test_a_gh_that_hangs_is_ended_with_all_that_it_has_started(
     await ended(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.slow
 async def test_the_operation_commits_pushes_and_opens_and_a_second_time_only_refreshes(
     hub: GitHub, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
 from backend_stub.agents.sandbox_agent.content import Content, Receiver, content_of
 from foundry_tui.contract.attachments import FileAttachment, ImageAttachment, NewAttachment, TextAttachment
 from foundry_tui.contract.records import Accepts
@@ -78,6 +80,7 @@ def test_what_no_request_has_room_for_is_given_as_a_file(tmp_path: Path) -> None
     assert made.notices == ("../a shot.png is too large to be in a prompt: pi got it as a file.",)
 
 
+@pytest.mark.slow
 def test_the_agent_is_given_all_of_it_once_over_a_kill_before_it_is(world: LocalWorld, backend: BackendProcess) -> None:
     fitting, large = bytes(1024 * 1024), bytes(7 * 1024 * 1024)
     images = [

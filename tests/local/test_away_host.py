@@ -72,6 +72,7 @@ def test_a_task_can_be_killed_while_its_host_is_away(hosts: tuple[BackendProcess
     assert not sandbox.exists()
 
 
+@pytest.mark.slow
 def test_a_host_that_is_called_otherwise_has_its_tasks_still(hosts: tuple[BackendProcess, BackendProcess]) -> None:
     here, there = hosts
     task = here.create("say one", host="here")

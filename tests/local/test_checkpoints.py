@@ -104,6 +104,7 @@ def operation(operation_id: str, **request: object) -> Operation:
     )
 
 
+@pytest.mark.slow
 async def test_two_hundred_hostile_trees_come_back_to_the_byte(git_world: LocalWorld) -> None:
     await hostile(git_world, 1, 200)
 
@@ -211,6 +212,7 @@ def cutting(monkeypatch: pytest.MonkeyPatch) -> Cutting:
     return Cutting(monkeypatch)
 
 
+@pytest.mark.slow
 async def test_an_undo_cut_before_any_call_of_git_is_completed_or_taken_back(
     git_world: LocalWorld, cutting: Cutting
 ) -> None:

@@ -80,6 +80,7 @@ def test_what_cannot_be_shown_says_why(params: Json, why: str) -> None:
         _question(**params)
 
 
+@pytest.mark.slow
 async def test_forms_and_pages_are_asked_and_answered_also_after_a_restart(world: LocalWorld) -> None:
     form = f"elicit {json.dumps({'mode': 'form', 'message': 'Which?', 'requestedSchema': SCHEMA})}"
     text = f"{form}\nelicit {json.dumps(URL)}\nelicit-soon-over {json.dumps(URL)}\nsay done"
@@ -122,6 +123,7 @@ async def test_a_form_that_cannot_be_shown_is_declined_and_a_stop_cancels(world:
         assert world.agent_saw("response")[-1]["message"]["result"] == {"action": "cancel"}
 
 
+@pytest.mark.slow
 def test_a_page_that_the_agent_says_is_done_is_asked_no_more_and_its_death_cancels_a_form(
     world: LocalWorld, backend: BackendProcess
 ) -> None:

@@ -64,6 +64,7 @@ def test_a_worktree_that_was_moved_is_not_made_twice(backend: BackendProcess, wo
     backend.wait_task(task_id, "idle")
 
 
+@pytest.mark.slow
 def test_the_branch_of_a_task_is_the_one_that_git_has(backend: BackendProcess, world: LocalWorld) -> None:
     task_id = create(backend, world, "say done", branch="fix/before")
     task = is_idle(backend, task_id)

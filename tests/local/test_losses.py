@@ -105,6 +105,7 @@ async def test_a_file_that_is_linked_from_a_store_again_is_not_new(git_world: Lo
         assert await lost(provider, task) == []
 
 
+@pytest.mark.slow
 async def test_commits_and_changes_in_submodules_are_named(git_world: LocalWorld) -> None:
     inner = make_code(git_world.folder / "inner")
     library = make_code(git_world.folder / "library")

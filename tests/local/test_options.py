@@ -181,6 +181,7 @@ async def test_an_option_is_set_while_the_agent_works_and_again_with_a_new_proce
         assert asked[-3:] == ["session/set_config_option", "session/set_config_option", "session/prompt"]
 
 
+@pytest.mark.slow
 async def test_an_option_that_is_set_as_the_turn_of_a_lost_agent_ends_is_kept(world: LocalWorld) -> None:
     world.environ["ACP_AGENT_OFFERS"] = json.dumps(OFFERS)
     async with world.provider() as provider:
@@ -218,6 +219,7 @@ async def test_options_outlive_the_backend_and_what_is_refused_stays_as_it_was(w
         await offered.until_set(model="max", fast=True, slow="a")
 
 
+@pytest.mark.slow
 async def test_options_are_set_before_the_session_counts_as_opened(world: LocalWorld) -> None:
     world.environ["ACP_AGENT_OFFERS"] = json.dumps(OFFERS)
     async with world.provider() as provider:

@@ -70,6 +70,7 @@ async def test_it_comes_back_with_its_conversation_and_options(world: LocalWorld
         assert len(world.agent_saw("session/prompt")) == 2
 
 
+@pytest.mark.slow
 async def test_the_agents_of_other_sessions_go_on_and_the_last_one_takes_the_server_along(world: LocalWorld) -> None:
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task(sessions=2))
@@ -88,6 +89,7 @@ async def test_the_agents_of_other_sessions_go_on_and_the_last_one_takes_the_ser
         assert (world.living_agents(), runtime._servers._held) == ([], {})
 
 
+@pytest.mark.slow
 async def test_begun_before_a_kill_it_is_done_after_it_and_the_prompt_is_handed_over_once(world: LocalWorld) -> None:
     world.environ["ACP_AGENT_LOADS"] = "1"
     async with world.provider() as provider:
@@ -138,6 +140,7 @@ async def test_an_opening_that_was_cut_takes_no_place_twice(world: LocalWorld) -
     assert len(world.living_agents()) == 2
 
 
+@pytest.mark.slow
 async def test_what_is_replayed_after_the_answer_belongs_to_no_turn(world: LocalWorld) -> None:
     world.environ["ACP_AGENT_LOADS"] = "first"
     async with world.provider() as provider:

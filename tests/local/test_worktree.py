@@ -251,6 +251,7 @@ async def test_a_worktree_that_vanished_comes_back_on_its_branch(git_world: Loca
         assert (folder / "a.txt").read_text() == "changed\n"
 
 
+@pytest.mark.slow
 async def test_many_at_once_in_one_repository(git_world: LocalWorld) -> None:
     tasks = [git_world.task(f"fix/{number}") for number in range(12)]
     async with git_world.provider() as provider, anyio.create_task_group() as group:
