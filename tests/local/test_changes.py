@@ -197,7 +197,7 @@ async def test_what_changed_before_one_asks_is_in_what_is_newer_also_where_an_ol
     """`foundry kill` asks what is known, then for newer: a look that began before is newer too, and knows less."""
     looked, gates = [anyio.Event(), anyio.Event()], [anyio.Event(), anyio.Event()]
     numbers = count()
-    compare = changes.diff_of
+    compare = comparison.diff_of
 
     async def held(record: Record, known: Compared | None) -> Compared:
         compared = await compare(record, known)
