@@ -1,7 +1,6 @@
 """Opening the app: it paints first, then the network begins and the backend is started where none runs."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from foundry_tui.app.options import Options
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.kept_file import kept_for
 from foundry_tui.cli.locale import is_utf8
+from foundry_tui.cli.startup.garbage import collected_in_pauses
 from foundry_tui.cli.startup.lazy_client import LazyClient, import_client
 from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
 from foundry_tui.cli.task_defaults import task_defaults
@@ -161,9 +161,8 @@ async def _run(
 
     async def work() -> None:
         await painted.wait()
-        gc.freeze()
-        gc.enable()
-        await beside(app, client)
+        with collected_in_pauses(asyncio.get_running_loop(), lambda: app.typed_at):
+            await beside(app, client)
 
     problems: list[CommandProblem] = []
     # what is drawn is written by a thread, which would wait for as long as the next drawing takes
