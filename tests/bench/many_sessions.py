@@ -26,7 +26,8 @@ def grown(*options: str, where: str = "") -> list[Figure]:
     figures = []
     for name, ask in (("session", _sessions), ("prompt", _prompts)):
         with tempfile.TemporaryDirectory(prefix="foundry-bench-") as folder:
-            backend = BackendProcess(Path(folder), options=options)
+            # On a database in common each is a host of its own, as the one before may count as up for a while.
+            backend = BackendProcess(Path(folder), options=(*options, "--host", name))
             backend.set_script(FAST)
             try:
                 task_id = backend.start().create()["task_id"]
