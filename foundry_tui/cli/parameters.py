@@ -13,6 +13,8 @@ from foundry_tui.contract.status import StageName, TaskStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+LONGEST = 100 * 365 * 86_400.0
+"""Seconds beyond which a duration is as good as this one; what waits takes no number that is much larger."""
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 
 
@@ -23,12 +25,12 @@ def seconds_of(text: str) -> float:
     """
     given = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", given):
-        return float(given)
+        return min(float(given), LONGEST)
     found = _DURATION.fullmatch(given)
     if found is None or not given:
         raise ValueError(f"{text!r} is no duration: write 90s, 10m or 1h30m")
     days, hours, minutes, seconds, millis = (float(part or 0) for part in found.groups())
-    return days * 86_400 + hours * 3_600 + minutes * 60 + seconds + millis / 1_000
+    return min(days * 86_400 + hours * 3_600 + minutes * 60 + seconds + millis / 1_000, LONGEST)
 
 
 class Duration(click.ParamType[float]):
@@ -95,7 +97,7 @@ class Goal(click.ParamType["TaskStatus | StageName"]):
 
 
 class Utf8Text(click.ParamType[str]):
-    """A text that the backend can be sent."""
+    """A text that can be sent, kept or searched for: every one that is no name of a file or an address."""
 
     name = "text"
 
@@ -142,7 +144,7 @@ class Setting(click.ParamType[tuple[str, str]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         if isinstance(value, tuple):
             return value
-        option, equals, wanted = value.partition("=")
+        option, equals, wanted = Utf8Text().convert(value, param, ctx).partition("=")
         if not option or not equals:
             self.fail(f"{value!r} is no setting: write {self._how}", param, ctx)
         return option, wanted

@@ -23,16 +23,7 @@ def prompt_text(ctx: click.Context, text: str | None, file: str | None) -> str:
         raise click.UsageError('no prompt: write it behind the command, as in "fix the tests", or give -F FILE', ctx)
     if not text.strip():
         raise click.UsageError("the prompt is empty: say what is to be done", ctx)
-    check_text(ctx, "the prompt", text)
     return text
-
-
-def check_text(ctx: click.Context, name: str, text: str | None) -> None:
-    """Raise `click.UsageError` for a text that came as bytes which are no UTF-8."""
-    try:
-        (text or "").encode("utf-8")
-    except UnicodeEncodeError:
-        raise click.UsageError(f"{name} is no UTF-8 text", ctx) from None
 
 
 def _read(ctx: click.Context, file: str) -> str:

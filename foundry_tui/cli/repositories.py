@@ -11,8 +11,19 @@ from foundry_tui.settings.paths import absolute
 def repository_of(given: str) -> str:
     """What to tell the backend: a git URL or a repo_id as it is, a folder as the root of its repository.
 
-    Raises `CommandError` for a folder that is no repository, and one that does not exist.
+    Raises `CommandError` for a folder that is no repository, one that does not exist, and what is no text.
     """
+    place = _place_of(given)
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        raise CommandError(
+            f"{place} is no UTF-8 text", hint="name the folder of a git repository with --repo by a path that is"
+        ) from None
+    return place
+
+
+def _place_of(given: str) -> str:
     path = absolute(given)
     if not path.exists():
         if is_remote(given):

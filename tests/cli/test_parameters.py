@@ -1,8 +1,12 @@
 """Durations, goals, and what names a task."""
 
+from collections.abc import Iterator
+from queue import SimpleQueue
+
 import click
 import pytest
 
+from foundry_tui.cli.command_table import foundry
 from foundry_tui.cli.context import match
 from foundry_tui.cli.parameters import Goal, seconds_of
 from foundry_tui.cli.problems import NO_TASK, USAGE, CommandError, NoTaskError
@@ -22,6 +26,40 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration"):
         seconds_of(text)
+
+
+@pytest.mark.parametrize("text", ["99999999999d", "9" * 30, "9" * 400])
+def test_a_duration_beyond_all_patience_can_be_waited_for(text: str) -> None:
+    waiting = SimpleQueue[str]()
+    waiting.put("here")
+    assert waiting.get(timeout=seconds_of(text)) == "here"
+
+
+NO_TEXTS = {"file", "repo", "path", "source", "target", "data_dir", "listen", "token_file", "tls_cert", "tls_key"}
+"""Names of files, and addresses, which may be any bytes; `database`, `host` and `allow_remote` are the backend's."""
+OF_THE_BACKEND = {"database", "host", "allow_remote"}
+
+
+def _commands(command: click.Command, words: str = "") -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield words, command
+        return
+    ctx = click.Context(command)
+    for name in command.list_commands(ctx):
+        found = command.get_command(ctx, name)
+        assert found is not None
+        yield from _commands(found, f"{words} {name}".strip())
+
+
+def test_every_text_of_a_command_is_judged_before_it_is_sent() -> None:
+    unjudged = {
+        f"{words} {param.name}"
+        for words, command in _commands(foundry)
+        for param in command.params
+        if param.type is click.STRING
+        and param.name not in (NO_TEXTS | OF_THE_BACKEND if words.startswith("backend") else NO_TEXTS)
+    }
+    assert unjudged == {"help words", "agent login name"}, "looked up here, and sent nowhere"
 
 
 def test_goals_are_statuses_and_stages() -> None:

@@ -425,5 +425,12 @@ def test_completion_scripts(shared: Cli, shell: str) -> None:
 
 def test_what_is_asked_for_in_bytes_that_are_no_utf_8_is_refused(shared: Cli) -> None:
     task_id = shared("create", "strange bytes", code=0).out.strip()
-    for words in (("list", "--filter", "a\udc80"), ("diff", task_id, "--since", "a\udc80")):
+    for words in (
+        ("list", "--filter", "a\udc80"),
+        ("diff", task_id, "--since", "a\udc80"),
+        ("rename", task_id, "a\udc80"),
+        ("land", task_id, "--into", "a\udc80"),
+        ("undo", task_id, "--to", "a\udc80"),
+        ("comment", task_id, "a\udc80:1", "why"),
+    ):
         assert "no UTF-8" in shared(*words, code=2).err

@@ -8,7 +8,7 @@ from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import standing
 from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
-from foundry_tui.cli.parameters import AnswerOption, Setting, json_option, pass_context, task_argument
+from foundry_tui.cli.parameters import AnswerOption, Setting, Utf8Text, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.cli.questions import answer_to, open_questions
 from foundry_tui.client.blocking import segment
@@ -38,7 +38,9 @@ def _see(given: str) -> str:
     help="Fill in a field of a form; once for each, and for each of several choices.",
 )
 @click.option("--decline", is_flag=True, help="Do not do what is asked.")
-@click.option("--permission", metavar="ID", help="Which question is meant; the oldest open one if absent.")
+@click.option(
+    "--permission", type=Utf8Text(), metavar="ID", help="Which question is meant; the oldest open one if absent."
+)
 @json_option
 @pass_context
 def answer(
@@ -221,7 +223,7 @@ def _ask(question: str) -> None:
 
 @click.command()
 @task_argument
-@click.argument("title")
+@click.argument("title", type=Utf8Text())
 @json_option
 @pass_context
 def rename(context: Context, task: str, title: str, as_json: bool) -> None:

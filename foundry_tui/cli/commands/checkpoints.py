@@ -9,7 +9,7 @@ from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, may_ask, printable, say_json, say_row, table, tell
-from foundry_tui.cli.parameters import json_option, pass_context, task_argument, timeout_option
+from foundry_tui.cli.parameters import Utf8Text, json_option, pass_context, task_argument, timeout_option
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.contract.checkpoints import LAST, Checkpoint, CheckpointList
 from foundry_tui.contract.operations import Undo
@@ -54,7 +54,7 @@ def _row(each: Checkpoint) -> tuple[str, str, str, str]:
 
 @click.command()
 @task_argument
-@click.option("--to", "to", metavar="CHECKPOINT", help="A checkpoint; before the last prompt if absent.")
+@click.option("--to", type=Utf8Text(), metavar="CHECKPOINT", help="A checkpoint; before the last prompt if absent.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask, on a terminal.")
 @click.option("--wait", is_flag=True, help="While a turn runs: do it after that, instead of refusing.")
 @timeout_option

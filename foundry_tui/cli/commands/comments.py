@@ -12,9 +12,8 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.kept_file import kept_for
 from foundry_tui.cli.output import is_terminal, printable, say, say_json, say_row
-from foundry_tui.cli.parameters import json_option, pass_context, task_argument
+from foundry_tui.cli.parameters import Utf8Text, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.cli.prompts import check_text
 from foundry_tui.client.comments import Comment, KeptComments
 from foundry_tui.contract.checkpoints import BASE
 from foundry_tui.contract.ids import uuid7
@@ -30,8 +29,8 @@ MOST_BYTES = 4_000_000
 
 @click.command()
 @task_argument
-@click.argument("place", metavar="PATH:LINE[-LINE]")
-@click.argument("text")
+@click.argument("place", type=Utf8Text(), metavar="PATH:LINE[-LINE]")
+@click.argument("text", type=Utf8Text())
 @json_option
 @click.pass_context
 @pass_context
@@ -50,7 +49,6 @@ def comment(context: Context, ctx: click.Context, task: str, place: str, text: s
         raise click.UsageError(f"{place!r} is no PATH:LINE or PATH:LINE-LINE.", ctx)
     if not text.strip():
         raise click.UsageError("the comment is empty.", ctx)
-    check_text(ctx, "the comment", text)
     detail = context.task(task)
     path, first, last = _in_sandbox(detail, found[1]), int(found[2]), int(found[3] or found[2])
     made = _on_lines(context, detail, task, path, (first, last), text.strip())

@@ -16,9 +16,16 @@ from foundry_tui.cli.follow.conversation import follow_conversation, say_item, w
 from foundry_tui.cli.follow.notices import say_notices
 from foundry_tui.cli.follow.words import iso_time, standing
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
-from foundry_tui.cli.parameters import json_option, pass_context, task_argument, through_option, timeout_option
+from foundry_tui.cli.parameters import (
+    Utf8Text,
+    json_option,
+    pass_context,
+    task_argument,
+    through_option,
+    timeout_option,
+)
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.cli.prompts import check_text, prompt_text
+from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.questions import record_of
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
@@ -31,13 +38,13 @@ from foundry_tui.contract.transcript import TranscriptKind
 T = TypeVar("T")
 
 session_option = click.option(
-    "--session", metavar="SESSION", help="Which session; the task's first open one if absent."
+    "--session", type=Utf8Text(), metavar="SESSION", help="Which session; the task's first open one if absent."
 )
 
 
 @click.command()
 @task_argument
-@click.argument("text", required=False)
+@click.argument("text", type=Utf8Text(), required=False)
 @click.option("-F", "--file", metavar="FILE", help="Take the text from a file; - is standard input.")
 @session_option
 @click.option("--wait", is_flag=True, help="Wait for the answer, and print it.")
@@ -234,7 +241,9 @@ def session_to_read(task: TaskDetail, given: str) -> str:
 
 @click.command()
 @task_argument
-@click.option("--session", metavar="SESSION", help="Only the turn of this session; all that run if absent.")
+@click.option(
+    "--session", type=Utf8Text(), metavar="SESSION", help="Only the turn of this session; all that run if absent."
+)
 @json_option
 @pass_context
 def stop(context: Context, task: str, session: str | None, as_json: bool) -> None:
@@ -263,15 +272,15 @@ def stop(context: Context, task: str, session: str | None, as_json: bool) -> Non
 
 @click.command()
 @task_argument
-@click.option("--edit", nargs=2, metavar="PROMPT_ID TEXT", help="Give a prompt that waits another text.")
-@click.option("--withdraw", metavar="PROMPT_ID", help="Take a prompt that waits back.")
+@click.option(
+    "--edit", type=(Utf8Text(), Utf8Text()), metavar="PROMPT_ID TEXT", help="Give a prompt that waits another text."
+)
+@click.option("--withdraw", type=Utf8Text(), metavar="PROMPT_ID", help="Take a prompt that waits back.")
 @click.option("--go-on", "go_on", is_flag=True, help="Send what waits and was held back by a stop.")
 @json_option
-@click.pass_context
 @pass_context
 def queue(
     context: Context,
-    ctx: click.Context,
     task: str,
     edit: tuple[str, str] | None,
     withdraw: str | None,
@@ -305,7 +314,6 @@ def queue(
         if each.state is PromptState.QUEUED
     ]
     if edit is not None:
-        check_text(ctx, "the text", edit[1])
         if not edit[1].strip():
             raise click.UsageError("the text is empty; take the prompt back with --withdraw")
         meant = _meant(waiting, edit[0], task)

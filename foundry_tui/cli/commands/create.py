@@ -16,9 +16,17 @@ from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.follow import following
 from foundry_tui.cli.follow.notices import tell_notices
 from foundry_tui.cli.output import is_terminal, say, say_json, tell
-from foundry_tui.cli.parameters import Goal, Setting, json_option, pass_context, through_option, timeout_option
+from foundry_tui.cli.parameters import (
+    Goal,
+    Setting,
+    Utf8Text,
+    json_option,
+    pass_context,
+    through_option,
+    timeout_option,
+)
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.cli.prompts import check_text, prompt_text
+from foundry_tui.cli.prompts import prompt_text
 from foundry_tui.cli.questions import record_of
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.cli.task_defaults import task_defaults, where_from
@@ -38,22 +46,30 @@ NUMBER = click.IntRange(1, 2**31 - 1)
 
 
 @click.command()
-@click.argument("prompt", required=False)
+@click.argument("prompt", type=Utf8Text(), required=False)
 @click.option("-F", "--file", metavar="FILE", help="Take the prompt from a file; - is standard input.")
 @click.option("--repo", default=".", show_default=True, metavar="PATH|URL", help="Repository to work in.")
-@click.option("--title", help="Title; made from the prompt if absent.")
-@click.option("--branch", help="Branch; made from the title if absent.")
+@click.option("--title", type=Utf8Text(), help="Title; made from the prompt if absent.")
+@click.option("--branch", type=Utf8Text(), help="Branch; made from the title if absent.")
 @click.option(
-    "--base", "base_branch", metavar="BRANCH", help="Branch to start from; the repository's default if absent."
+    *("--base", "base_branch"),
+    type=Utf8Text(),
+    metavar="BRANCH",
+    help="Branch to start from; the repository's default if absent.",
 )
-@click.option("--on", "on_branch", metavar="BRANCH", help="Work on this branch itself, which is there already.")
+@click.option(
+    *("--on", "on_branch"),
+    type=Utf8Text(),
+    metavar="BRANCH",
+    help="Work on this branch itself, which is there already.",
+)
 @click.option("--pr", type=NUMBER, metavar="N", help="Go on with pull request N, on its own branch.")
 @click.option("--issue", type=NUMBER, metavar="N", help="Put issue N before the prompt, and have it closed in the end.")
-@click.option("--agent", help="Agent that does the work.")
-@click.option("--provider", help="Who makes the sandbox.")
-@click.option("--host", metavar="NAME", help="Host that the sandbox is made on; see: foundry hosts.")
-@click.option("--model", help="Model that the agent uses; what it offers: foundry options ID.")
-@click.option("--mode", help="Mode that the agent works in, such as plan.")
+@click.option("--agent", type=Utf8Text(), help="Agent that does the work.")
+@click.option("--provider", type=Utf8Text(), help="Who makes the sandbox.")
+@click.option("--host", type=Utf8Text(), metavar="NAME", help="Host that the sandbox is made on; see: foundry hosts.")
+@click.option("--model", type=Utf8Text(), help="Model that the agent uses; what it offers: foundry options ID.")
+@click.option("--mode", type=Utf8Text(), help="Mode that the agent works in, such as plan.")
 @click.option(
     "--option", "settings", type=Setting(), multiple=True, metavar="ID=VALUE", help="Any other option of the agent."
 )
@@ -129,8 +145,6 @@ def create(
     if wrong := wrong_start(start, branch=branch, base_branch=base_branch):
         raise click.UsageError(_wrong_start(wrong[0][0], wrong[0][1], pr), ctx)
     named = {name: value for name, value in (("model", model), ("mode", mode)) if value is not None}
-    for name, value in (*named.items(), *settings):
-        check_text(ctx, f"the option {name}", f"{name}={value}")
     said, repository = prompt_text(ctx, prompt, file), repository_of(repo)
     request = CreateTask(
         task_id=uuid7(),
@@ -148,8 +162,6 @@ def create(
         trust=trust,
         host=host,
     )
-    for option in ("title", "branch", "base_branch", "agent", "provider", "host", "repo"):
-        check_text(ctx, option, getattr(request, option))
     assert request.task_id is not None
     until = None if timeout is None else time.monotonic() + timeout
     context.tell_untaken()
@@ -192,8 +204,6 @@ def _start(ctx: click.Context, branch: str | None, pr: int | None, issue: int | 
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
         raise click.UsageError(f"{' and '.join(named)} exclude each other: a task starts from one thing.", ctx)
-    if branch is not None:
-        check_text(ctx, "--on", branch)
     return StartFrom(branch=branch, pull_request=pr, issue=issue) if named else None
 
 

@@ -7,7 +7,6 @@ from foundry_tui.cli.context import Context
 from foundry_tui.cli.output import is_terminal, printable, say, say_json, say_row, table, tell
 from foundry_tui.cli.parameters import Setting, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
-from foundry_tui.cli.prompts import check_text
 from foundry_tui.client.blocking import segment
 from foundry_tui.contract.options import SWITCH, OptionValue, find_option, value_of, value_word
 from foundry_tui.contract.records import (
@@ -27,11 +26,9 @@ from foundry_tui.contract.requests import SetOption
 @click.option("--commands", is_flag=True, help="List the agent's commands instead, which prompts can begin with.")
 @session_option
 @json_option
-@click.pass_context
 @pass_context
 def options(
     context: Context,
-    ctx: click.Context,
     task: str,
     settings: tuple[tuple[str, str], ...],
     commands: bool,
@@ -55,9 +52,7 @@ def options(
       foundry prompt fix/login-redirect "/review the tests" --wait
     """
     if commands and settings:
-        raise click.UsageError("--commands only lists: leave OPTION=VALUE out.", ctx)
-    for name, value in settings:
-        check_text(ctx, f"the option {name}", f"{name}={value}")
+        raise click.UsageError("--commands only lists: leave OPTION=VALUE out.")
     detail = context.task(task)
     session_id = named_session(detail, session, task) if session else session_to_read(detail, task)
     known = on_session(context, task, session_id, "GET", "", SessionDetail)

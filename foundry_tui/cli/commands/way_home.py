@@ -8,9 +8,8 @@ import click
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.follow.operation import await_operation, words_of
 from foundry_tui.cli.output import printable, say, say_json, tell
-from foundry_tui.cli.parameters import json_option, pass_context, task_argument, timeout_option
+from foundry_tui.cli.parameters import Utf8Text, json_option, pass_context, task_argument, timeout_option
 from foundry_tui.cli.problems import CommandError, asking_about
-from foundry_tui.cli.prompts import check_text
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.operations import Apply, Commit, HandOver, Land, PullRequest, Push, StartOperation, Update
 from foundry_tui.contract.records import Operation, OperationKind, OperationState
@@ -29,19 +28,15 @@ def _operation_options(command: F) -> F:
 
 @click.command()
 @task_argument
-@click.option("-m", "--message", metavar="TEXT", help="The message; the task's title and the agent's words if absent.")
+@click.option(
+    *("-m", "--message"),
+    type=Utf8Text(),
+    metavar="TEXT",
+    help="The message; the task's title and the agent's words if absent.",
+)
 @_operation_options
-@click.pass_context
 @pass_context
-def commit(
-    context: Context,
-    ctx: click.Context,
-    task: str,
-    message: str | None,
-    wait: bool,
-    timeout: float | None,
-    as_json: bool,
-) -> None:
+def commit(context: Context, task: str, message: str | None, wait: bool, timeout: float | None, as_json: bool) -> None:
     """Commit all that a task changed but ignored files, with the repository's hooks. Prints the commit's id.
 
     \b
@@ -49,7 +44,6 @@ def commit(
       foundry commit 0193a2b4
       foundry commit fix/login-redirect -m "Keep the target over the login"
     """
-    _check_text(ctx, "the message", message)
     operate(context, task, Commit(message=message, wait=wait), timeout, as_json=as_json)
 
 
@@ -105,15 +99,13 @@ def push(context: Context, task: str, force_with_lease: bool, wait: bool, timeou
 
 @click.command("pr")
 @task_argument
-@click.option("--title", metavar="TEXT", help="Its title; the task's if absent.")
-@click.option("--body", metavar="TEXT", help="Its text; the agent's last words if absent.")
+@click.option("--title", type=Utf8Text(), metavar="TEXT", help="Its title; the task's if absent.")
+@click.option("--body", type=Utf8Text(), metavar="TEXT", help="Its text; the agent's last words if absent.")
 @click.option("--draft/--ready", default=None, help="Have it be a draft, or be ready for review, as a new one is.")
 @_operation_options
-@click.pass_context
 @pass_context
 def pull_request(
     context: Context,
-    ctx: click.Context,
     task: str,
     title: str | None,
     body: str | None,
@@ -132,8 +124,6 @@ def pull_request(
       foundry pr 0193a2b4 --ready
       open "$(foundry pr fix/login-redirect)"
     """
-    _check_text(ctx, "the title", title)
-    _check_text(ctx, "the body", body)
     operate(context, task, PullRequest(title=title, body=body, draft=draft, wait=wait), timeout, as_json=as_json)
 
 
@@ -146,7 +136,9 @@ def pull_request(
     show_default=True,
     help="How the commits get there.",
 )
-@click.option("--into", metavar="BRANCH", help="Another local branch than the one that the task began from.")
+@click.option(
+    "--into", type=Utf8Text(), metavar="BRANCH", help="Another local branch than the one that the task began from."
+)
 @click.option("--archive", is_flag=True, help="Archive the task after it.")
 @_operation_options
 @pass_context
@@ -188,7 +180,13 @@ def apply(context: Context, task: str, wait: bool, timeout: float | None, as_jso
 @click.command("hand-over")
 @task_argument
 @click.argument("what", type=click.Choice(("checks", "comments")))
-@click.option("--check", "checks", multiple=True, metavar="NAME", help="Only this failed check; again for more.")
+@click.option(
+    *("--check", "checks"),
+    type=Utf8Text(),
+    multiple=True,
+    metavar="NAME",
+    help="Only this failed check; again for more.",
+)
 @_operation_options
 @click.pass_context
 @pass_context
@@ -214,14 +212,7 @@ def hand_over(
     """
     if checks and what != "checks":
         raise click.UsageError("--check is for checks: reviewers' comments are given together.", ctx)
-    for name in checks:
-        check_text(ctx, "--check", name)
     operate(context, task, HandOver(what=what, checks=checks, wait=wait), timeout, as_json=as_json)
-
-
-def _check_text(ctx: click.Context, what: str, text: str | None) -> None:
-    if text is not None:
-        check_text(ctx, what, text)
 
 
 def operate(context: Context, given: str, request: StartOperation, timeout: float | None, *, as_json: bool) -> None:
