@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 LONGEST_TEXT = 65_536
 """Characters of a message or a description; what a task tells of its last operations has them too."""
@@ -29,9 +29,9 @@ class Commit(OperationRequest, frozen=True, kw_only=True, tag="commit"):
 
 
 class Update(OperationRequest, frozen=True, kw_only=True, tag="update"):
-    """Bring the base into the branch. `resolve`: what to do about conflicts."""
+    """Bring the base into the branch. `resolve`: what to do about conflicts. `how` is always said."""
 
-    how: Literal["rebase", "merge"] = "rebase"
+    how: Literal["rebase", "merge"] = field(default_factory=lambda: "rebase")
     resolve: Literal["abort", "agent"] = "abort"
 
 
@@ -53,9 +53,11 @@ class PullRequest(OperationRequest, frozen=True, kw_only=True, tag="pull_request
 
 
 class Land(OperationRequest, frozen=True, kw_only=True, tag="land"):
-    """Bring the branch into the local base branch, or into `into`; `archive` the task after that."""
+    """Bring the branch into the local base branch, or into `into`; `archive` the task after that. `how` is always
+    said.
+    """
 
-    how: Literal["merge", "squash", "rebase"] = "merge"
+    how: Literal["merge", "squash", "rebase"] = field(default_factory=lambda: "merge")
     into: Name | None = None
     archive: bool = False
 

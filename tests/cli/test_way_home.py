@@ -23,6 +23,7 @@ def operation_of(cli: Cli, task_id: str) -> Json:
         (("pr", "--ready"), "pull_request", {"draft": False}),
         (("pr", "--title", "T", "--body", "B", "--draft"), "pull_request", {"title": "T", "body": "B", "draft": True}),
         (("land", "--how", "squash", "--into", "next"), "land", {"how": "squash", "into": "next"}),
+        (("land",), "land", {"how": "merge"}),
         (("apply",), "apply", {}),
     ],
 )

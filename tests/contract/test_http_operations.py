@@ -132,6 +132,7 @@ def test_ending_the_task_ends_what_is_under_way(backend: BackendProcess) -> None
     task_id = ready(backend)
     backend.set_script({"default": {"update": {"hang": "before"}}})
     update = backend.post(f"/v1/tasks/{task_id}/operations", {"kind": "update", "how": "rebase"})
+    assert update["request"] == {"how": "rebase"}, "as it was asked for"
     backend.wait_task(task_id, lambda task: bool(task["operation"] and task["operation"]["steps"]))
     backend.post(f"/v1/tasks/{task_id}/kill")
     assert ended(backend, task_id, update["operation_id"])["state"] == "cancelled"
