@@ -321,12 +321,12 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
         draft = PullRequest(draft=True, wait=wait)
         told.append(("draft", "draft request", "the same, not yet for review", nothing or merged, draft))
     told += [
-        ("land", "land", f"merge {commits} into {local}", empty or dirty or landed, Land(wait=wait)),
+        ("land", "land", f"merge {commits} into {local}", merged or empty or dirty or landed, Land(wait=wait)),
         (
             "squash",
             "land as one",
             f"squash into one commit on {local}",
-            empty or dirty or landed,
+            merged or empty or dirty or landed,
             Land(how="squash", wait=wait),
         ),
         ("apply", "apply", "the changes into your own checkout", nothing, Apply(wait=wait)),

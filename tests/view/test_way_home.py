@@ -127,7 +127,8 @@ def test_under_way_only_that_can_be_cancelled_and_merged_offers_archiving() -> N
     assert why_not(work=WORK, operation=an_operation()) == {"cancel": None}
     merged = replace(PULL, state=PullRequestState.MERGED)
     assert why_not(work=WORK, pull_request=merged)["archive"] is None
-    assert why_not(work=WORK, pull_request=merged)["pull_request"] == "#212 is merged"
+    found = why_not(work=WORK, pull_request=merged)
+    assert found["pull_request"] == found["land"] == found["squash"] == "#212 is merged"
 
 
 def test_conflicts_offer_the_agent_and_a_turn_is_waited_for() -> None:
