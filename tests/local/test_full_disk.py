@@ -2,13 +2,17 @@
 
 import errno
 import os
+import shutil
 import time
+from pathlib import Path
 from subprocess import CalledProcessError
+from typing import Any
 
 import pytest
 
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local.checkpoints import TaskCheckpoints
+from backend_stub.providers.local.record import OPERATION
 from backend_stub.providers.local.way_home import checkout, update
 from backend_stub.providers.local.way_home.journal import Journal
 from backend_stub.task.failures import task_error
@@ -126,6 +130,47 @@ async def test_what_the_disk_refuses_once_the_checkout_is_whole_is_not_said_to_b
         with pytest.raises(GitError, match="nothing to commit"):
             await operate(git_world, provider, task, "commit")
         assert not lock.exists()
+
+
+@pytest.mark.parametrize("refuses", ["a file", "the proof", "the index", "the lock"])
+async def test_landing_that_the_disk_refuses_leaves_the_checkout_as_it_was(
+    git_world: LocalWorld, refuses: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n")
+        change(folder, "z.txt", "new\n", commit=True)
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def refuse_the_proof(path: Path) -> None:
+            if path.name == "made":
+                refuse()
+
+        def refuse_z(self: Journal, name: str, *rest: Any) -> None:
+            refuse() if name == "z.txt" else put(self, name, *rest)
+
+        def refuse_the_index(source: Path, target: Path, **options: Any) -> None:
+            refuse() if Path(target).name == "foundry.index.new" else copyfile(source, target, **options)
+
+        put, copyfile = Journal._put, shutil.copyfile
+        at: dict[str, tuple[object, str, object]] = {
+            "a file": (Journal, "_put", refuse_z),
+            "the proof": (Path, "touch", refuse_the_proof),
+            "the index": (shutil, "copyfile", refuse_the_index),
+            "the lock": (checkout, "_lock", refuse),
+        }
+        with monkeypatch.context() as full, pytest.raises(GitError, match="No space left on device") as refused:
+            full.setattr(*at[refuses])
+            await operate(git_world, provider, task, "land")
+        assert "half made" not in refused.value.message
+        assert git(git_world.repository, "status", "--porcelain") == ""
+        assert (git_world.repository / "a.txt").read_text() == "one\ntwo\n"
+        assert not (git_world.repository / ".git/index.lock").exists()
+        assert not (folder.parents[1] / OPERATION / "journal.json").exists(), "nothing is to be taken back later"
+        await operate(git_world, provider, task, "land")
+        assert (git_world.repository / "z.txt").read_text() == "new\n"
 
 
 async def test_a_rebase_of_a_person_s_own_is_not_taken_back(git_world: LocalWorld) -> None:

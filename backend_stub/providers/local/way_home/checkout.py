@@ -26,7 +26,15 @@ async def bring(place: Place, checkout: Path, target: str, old: str, new: str) -
 
     Raises `GitError`; then all is as it was.
     """
-    await go_on(place, await _prepared(place, checkout, target, old, new))
+    journal = await _prepared(place, checkout, target, old, new)
+    with anyio.CancelScope(shield=True):
+        try:
+            await _hold(place, journal)
+        except GitError:
+            # Nothing was touched yet, and is not to be put back over what a person does from now on.
+            await anyio.to_thread.run_sync(discard, place.own)
+            raise
+        await _move(place, journal)
 
 
 async def go_on(place: Place, journal: Journal) -> None:
@@ -35,40 +43,61 @@ async def go_on(place: Place, journal: Journal) -> None:
     Raises `GitError`; then all is as it was.
     """
     with anyio.CancelScope(shield=True):
+        await _hold(place, journal)
         await _move(place, journal)
 
 
-async def _move(place: Place, journal: Journal) -> None:
-    about = journal.about
-    git_dir = Path(about["git_dir"])
-    await anyio.to_thread.run_sync(_lock, place, git_dir, journal.checkout)
-    changed = await anyio.to_thread.run_sync(journal.make)
-    if changed:
-        await take_back(place, journal)
-        raise GitError(
-            f"{listed(changed)} in {journal.checkout} changed while the task was being landed. All else there is as it "
-            "was. Commit or stash it, then land again.",
-            retryable=False,
-        )
+async def _hold(place: Place, journal: Journal) -> None:
+    """Hold the checkout's lock. Raises `GitError`."""
     try:
+        await anyio.to_thread.run_sync(_lock, place, Path(journal.about["git_dir"]), journal.checkout)
+    except OSError as error:
+        raise GitError(
+            f"{journal.checkout} cannot be locked, as it has to be while its files change: {error.strerror or error}. "
+            "See to that, then land again.",
+            retryable=False,
+        ) from error
+
+
+async def _move(place: Place, journal: Journal) -> None:
+    """Files, index and branch, in this order. Raises `GitError`; then each of them is as it was."""
+    about, index_moved = journal.about, False
+    try:
+        changed = await anyio.to_thread.run_sync(journal.make)
+        if changed:
+            raise GitError(
+                f"{listed(changed)} in {journal.checkout} changed while the task was being landed. All else there is "
+                "as it was. Commit or stash it, then land again.",
+                retryable=False,
+            )
         await _set_index(place, journal, about["old"], about["new"])
+        index_moved = True
         await place.git("update-ref", "-m", "foundry: land", f"{HEADS}{about['target']}", about["new"], about["old"])
-    except GitError:
-        await take_back(place, journal)
-        raise
+    except (GitError, OSError) as error:
+        await take_back(place, journal, index_moved=index_moved)
+        if isinstance(error, GitError):
+            raise
+        raise GitError(
+            f"{journal.checkout} could not be brought to the new commit: {error.strerror or error}. All there is as it "
+            "was. See to that, then land again.",
+            retryable=False,
+        ) from error
     await _let_go(place, journal, f"is at the new commit of {about['target']}")
     # Gits before 2.36 know no such command.
     words = ("hook", "run", "--ignore-missing", "post-merge", "--", "0")
     await place.git(*words, accept=range(256), folder=journal.checkout)
 
 
-async def take_back(place: Place, journal: Journal) -> None:
-    """Have files and index be what they were, unless the branch has moved already. Raises `GitError`."""
+async def take_back(place: Place, journal: Journal, *, index_moved: bool = True) -> None:
+    """Have files and index be what they were, unless the branch has moved already. Raises `GitError`.
+
+    `index_moved` False: the index is known to be what it was, which saves room on a disk that has none left.
+    """
     about = journal.about
     if about and await place.holds(about["new"], f"{HEADS}{about['target']}"):
         await _let_go(place, journal, f"is at the new commit of {about['target']}")
         return
-    if about and journal.is_made:
+    if about and journal.is_made and index_moved:
         with journal.taking_back(), suppress(GitError):
             await _set_index(place, journal, about["new"], about["old"])
     await anyio.to_thread.run_sync(journal.take_back)

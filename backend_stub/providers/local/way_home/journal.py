@@ -150,6 +150,8 @@ class Journal:
             return ()
         try:
             self._become(AFTER)
+            (self._place / _MADE).touch()
+            _sync(self._place)
         except _ChangedMeanwhileError as found:
             self.take_back()
             return found.names
@@ -159,8 +161,6 @@ class Journal:
                 f"The changes could not be made in {self.checkout}: {_why(error)}. Nothing was changed there.",
                 retryable=False,
             ) from error
-        (self._place / _MADE).touch()
-        _sync(self._place)
         self.is_made = True
         return ()
 
