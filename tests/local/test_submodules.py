@@ -178,6 +178,29 @@ async def test_a_commit_of_one_that_nobody_else_could_get_goes_nowhere(
         await operate(git_world, provider, task, kind)
 
 
+async def test_a_branch_that_only_the_person_s_own_repository_has_is_no_branch_of_the_remote(
+    git_world: LocalWorld, library: Path
+) -> None:
+    lib = git_world.repository / "lib"
+    identify(lib)
+    known = git(lib, "rev-parse", "HEAD").strip()
+    git(lib, "checkout", "--quiet", "-b", "mine")
+    change(lib, "mine.txt", "mine\n", commit=True)
+    mine = git(lib, "rev-parse", "HEAD").strip()
+    git(lib, "checkout", "--quiet", known)
+    add_origin(git_world)
+    async with git_world.provider() as provider:
+        task, folder = await with_sandbox(git_world, provider)
+        told = git(folder / "lib", "for-each-ref", "--format=%(refname)", "refs/remotes").split()
+        assert "refs/remotes/origin/mine" not in told
+        assert "refs/remotes/origin/main" in told
+        git(folder / "lib", "checkout", "--quiet", mine)
+        git(folder, "commit", "--quiet", "--all", "--message=lib")
+        with pytest.raises(GitError, match=r"puts lib on a commit that no remote"):
+            await operate(git_world, provider, task, "push")
+        await operate(git_world, provider, task, "land")
+
+
 async def test_one_that_the_person_s_own_repository_has_is_landed(git_world: LocalWorld, library: Path) -> None:
     async with git_world.provider() as provider:
         task, folder = await with_sandbox(git_world, provider)

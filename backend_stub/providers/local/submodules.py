@@ -148,9 +148,20 @@ async def _fill_from_here(folder: Path, submodule: _Submodule, local: Path, told
         )
         if url.text.strip():
             await run_git(str(folder / submodule.path), "remote", "set-url", "origin", "--", url.text.strip())
+        await _know_the_remote(folder / submodule.path, local, told)
     except GitError:
         return False
     return True
+
+
+async def _know_the_remote(inside: Path, local: Path, told: Told) -> None:
+    """Have a clone's remote branches be the remote's, as the main repository knows them. As it was cloned they are the
+    person's own branches there, of which nobody else need have a commit.
+    """
+    await run_git(str(inside), "remote", "set-head", "origin", "--delete", told=told, accept=range(256))
+    refs = "+refs/remotes/origin/*:refs/remotes/origin/*"
+    words = ("fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--", str(local), refs)
+    await run_git(str(inside), *_LOCAL, *words, told=told, timeout=TREE_TIMEOUT)
 
 
 async def _fill_by_url(folder: Path, submodule: _Submodule, told: Told) -> None:
