@@ -118,7 +118,6 @@ class FoundryApp(textual_compat.UnusedKeys, textual_compat.MendedApp):
         self.glyphs: Glyphs = glyph_set(self.options.ascii)
         self.diagnostics = diagnostics
         self.sessions_asked: dict[str, CreateTask] = {}
-        self.failures_cleared: set[str] = set()
         self._trust_asked: set[str] = set()
         self.tour: TourGuide | None = None
         self.looked_at: str | None = None

@@ -36,7 +36,7 @@ class Drafts(Protocol):
     """What was written and not sent, kept across restarts.
 
     New-task dialogs by repository (`""` for none chosen), the text of a session's composer by `session:<id>`, and
-    half-filled forms by `form_draft_key`.
+    half-filled forms by `form_draft_key`; by `cleared_key` the operation of which a person wants to read no more.
     """
 
     def get(self, repo: str) -> CreateTask | None:
@@ -52,6 +52,11 @@ class Drafts(Protocol):
 def form_draft_key(permission_id: str) -> str:
     """Under which key of `Drafts` a half-filled form is kept."""
     return f"form:{permission_id}"
+
+
+def cleared_key(task_id: str) -> str:
+    """Under which key of `Drafts` it is kept which failure of a task's operations was cleared away last."""
+    return f"cleared:{task_id}"
 
 
 class Commands(Protocol):

@@ -58,8 +58,6 @@ class Shell(Protocol):
     """The task whose screen was on top last, until the list has its cursor there."""
     sessions_asked: dict[str, CreateTask]
     """The session asked for last, by task: it is in the dialog again if the backend refuses it."""
-    failures_cleared: set[str]
-    """The operations that were not done of which a person wants to read no more, by their ids."""
 
     @property
     def options(self) -> ScreenOptions: ...

@@ -13,8 +13,10 @@ from textual.widgets.option_list import Option
 
 from foundry_tui.actions.context import WAY_HOME, Context
 from foundry_tui.actions.table import bindings
+from foundry_tui.client.commands import cleared_key
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.records import Operation, OperationState, TaskDetail, TaskSummary
+from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.checkpoints import start_undo
 from foundry_tui.screens.held_topics import HeldTopics
@@ -219,9 +221,10 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
     def _told(self, task: TaskSummary) -> Operation | None:
         """The operation that ended last, if what came of it is to be said."""
         ended = last_operation(task)
-        if ended is None or ended.operation_id in self.foundry.failures_cleared or not still_holds(ended, task):
+        if ended is None or not still_holds(ended, task):
             return None
-        return ended
+        cleared = self.foundry.commands.drafts.get(cleared_key(self._task_id))
+        return None if cleared is not None and cleared.prompt == ended.operation_id else ended
 
     def _steps(self, operation: Operation) -> list[Content]:
         glyphs = glyph_set(self.foundry.options.ascii)
@@ -264,6 +267,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         elif choice.request is not None:
             self._asked, self._took, self._put = f"{choice.label}: asked for", choice.key, choice.key
             self._asked_id = self.foundry.commands.operate(self._task_id, choice.request)
+            self.foundry.commands.drafts.discard(cleared_key(self._task_id))
             self._show()
 
     def refused(self) -> None:
@@ -275,7 +279,8 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         task = self._shown_task
         told = None if task is None else self._told(task)
         if told is not None:
-            self.foundry.failures_cleared.add(told.operation_id)
+            cleared = CreateTask(repo=self._task_id, prompt=told.operation_id)
+            self.foundry.commands.drafts.put(cleared_key(self._task_id), cleared)
             self._show()
 
     def action_close_way_home(self) -> None:

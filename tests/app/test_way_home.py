@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 from textual.widgets import Static
 
-from foundry_tui.client.commands import CommandProblem
+from foundry_tui.client.commands import CommandProblem, cleared_key
 from foundry_tui.contract.operations import Commit, HandOver, PullRequest, Undo, Update
 from foundry_tui.contract.records import ErrorKind, Operation, OperationKind, OperationState, TaskError
 from foundry_tui.contract.requests import Diff
@@ -117,6 +117,15 @@ async def test_what_failed_is_said_until_it_holds_no_more_or_is_cleared_away() -
         assert "origin does not take" not in text_of(on) and "bksp clear" not in text_of(on)
         await on.press("escape", "H")
         assert "origin does not take" not in text_of(on)
+        kept = on.commands.drafts
+    async with stage(failed_scene(), size=(100, 30)) as on:
+        # Of what the last run of the app has kept all is there.
+        on.commands.drafts = kept
+        on.app.open_task(TASK)
+        await on.press("H")
+        assert "origin does not take" not in text_of(on)
+        await on.press("enter")
+        assert kept.get(cleared_key(TASK)) is None, "another one has been asked for"
 
 
 @pytest.mark.parametrize("size", [(60, 24), (80, 24)])
