@@ -295,6 +295,29 @@ async def test_what_nobody_waits_for_any_more_is_forgotten_while_hosts_run(tmp_p
 @pytest.mark.anyio
 @with_postgres[0]
 @with_postgres[1]
+async def test_a_host_of_the_version_before_that_is_lost_for_long_does_not_keep_the_log_whole(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    import psycopg
+
+    async with opened(tmp_path, postgres_url) as shared:
+        table = shared.hosts
+        await table.register(ME, await report(), ["demo"], 5.0)
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            connection.execute(
+                "INSERT INTO foundry.hosts SELECT 'old', 'old', 1, 'lost', report, beat_at - interval '29 days', 1 "
+                "FROM foundry.hosts"
+            )
+            await table.all()
+            assert not table.read_what_lacks, "it may be back, and read on"
+            connection.execute("UPDATE foundry.hosts SET beat_at = beat_at - interval '2 days' WHERE name = 'old'")
+            await table.all()
+        assert table.read_what_lacks
+
+
+@pytest.mark.anyio
+@with_postgres[0]
+@with_postgres[1]
 async def test_no_line_of_the_demos_world_is_passed_over_that_is_committed_later(
     tmp_path: Path, postgres_url: str
 ) -> None:

@@ -26,6 +26,8 @@ FORGOTTEN_SECONDS = 3_600.0
 """After how long a lost host that has no tasks is forgotten, and a question that nobody waits for."""
 FORGET_EVERY_SECONDS = 60.0
 """How often each host looks for those."""
+GONE_SECONDS = 30 * 86_400.0
+"""After how long a lost host is not expected to read on where it was."""
 _AGAIN_SECONDS = 0.5
 _LOOK_SECONDS = 10.0
 """After so long a connection that nothing came by is looked at."""
@@ -39,7 +41,7 @@ class PostgresHosts:
         """The id and lease of the host that this process began as last."""
         self.read_what_lacks = False
         """Whether all hosts that are known read events that lack what there is very many of; see `written`. A lost one
-        counts too: it may be back and read on where it was.
+        counts too: it may be back and read on where it was, unless it was lost for longer than a machine sleeps.
         """
         self._statements = statements
         self._address = address
@@ -89,10 +91,10 @@ class PostgresHosts:
         await self._statements.change("asks.forget_old", FORGOTTEN_SECONDS)
 
     async def all(self) -> Sequence[Host]:
-        rows = await self._statements.fetch("hosts.all")
-        self.read_what_lacks = all(reads >= READS for *_, reads in rows)
+        rows = await self._statements.fetch("hosts.all", GONE_SECONDS)
+        self.read_what_lacks = all(reads >= READS or gone for *_, reads, gone in rows)
         return [
-            _host(host_id, name, state, decode(report, HostReport), at) for host_id, name, state, report, at, _ in rows
+            _host(host_id, name, state, decode(report, HostReport), at) for host_id, name, state, report, at, *_ in rows
         ]
 
     async def homeless(self, loose: Collection[str], told: Collection[str]) -> Sequence[HomelessTask]:

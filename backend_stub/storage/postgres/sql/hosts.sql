@@ -45,7 +45,10 @@ WHERE state = 'lost' AND beat_at < clock_timestamp() - make_interval(secs => ?)
 AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.host = hosts.name AND ended = 0);
 
 -- name: all
-SELECT host_id, name, state, report, (extract(epoch FROM beat_at) * 1000)::BIGINT, reads FROM hosts ORDER BY name;
+SELECT
+    host_id, name, state, report, (extract(epoch FROM beat_at) * 1000)::BIGINT, reads,
+    state = 'lost' AND beat_at < clock_timestamp() - make_interval(secs => ?)
+FROM hosts ORDER BY name;
 
 -- name: homeless
 -- Of tasks that are bound to a host, those of hosts that nobody was told of.
