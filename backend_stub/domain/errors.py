@@ -44,6 +44,7 @@ TITLES = {
     429: "Too many requests",
     431: "Request head too large",
     500: "Internal error",
+    501: "Not known there",
     503: "Not available now",
 }
 """The titles of problems by HTTP status."""

@@ -15,8 +15,9 @@ from backend_stub.domain.errors import RefusedError
 from backend_stub.domain.hosts import Answered, Asked
 from backend_stub.repository.location import is_repo_id
 from backend_stub.server.backend import Backend
-from foundry_tui.contract.codec import decode
+from foundry_tui.contract.codec import decode, decode_problem
 from foundry_tui.contract.hosts import HostState
+from foundry_tui.contract.problems import NOT_KNOWN
 from foundry_tui.contract.repositories import is_remote
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -104,6 +105,13 @@ class HandingOver:
         answered = await self._hosts.ask(host, Asked(request.method, target, await request.body()))
         if answered is None:
             return None
+        refusal = decode_problem(answered.body) if answered.status in (404, 405) else None
+        if refusal is not None and refusal.status == NOT_KNOWN:
+            raise RefusedError(
+                NOT_KNOWN,
+                f"The host {host} is of an earlier version that does not know this. Nothing was done. Upgrade it, then "
+                "try again.",
+            )
         return Response(answered.body, answered.status, answered.headers)
 
     async def _refuse_what_is_there(self, task_id: str, host: str) -> None:

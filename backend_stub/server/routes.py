@@ -37,7 +37,7 @@ from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.hosts import HostList
 from foundry_tui.contract.operations import OPERATIONS
-from foundry_tui.contract.problems import PROBLEM_TYPE, Problem
+from foundry_tui.contract.problems import NO_METHOD, NO_ROUTE, PROBLEM_TYPE, Problem
 from foundry_tui.contract.pull_request import CommentList
 from foundry_tui.contract.records import SessionDetail
 from foundry_tui.contract.status import LOG_STAGES
@@ -404,8 +404,8 @@ class Routes:
 def _by_method(handlers: dict[str, Handler]) -> Handler:
     async def handle(request: Request) -> Response:
         if b"%2f" in request.scope["raw_path"].lower():
-            # No id has a slash in it; decoded, this one would have been taken for two parts of the path.
-            raise HTTPException(404)
+            # Decoded, it would have been taken for two parts of the path.
+            raise not_found("such id: none has a slash in it")
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     return handle
@@ -419,7 +419,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
-    detail = "There is no such route." if status == 404 else "This route has no such method."
+    detail = NO_ROUTE if status == 404 else NO_METHOD
     if status not in (404, 405):
         detail = error.detail
     title = TITLES.get(status, error.detail)

@@ -114,6 +114,8 @@ def _command() -> int:
 
 
 def _refused(refused: "ProblemError") -> int:
+    from foundry_tui.contract.problems import NOT_KNOWN
+
     problem = refused.problem
     lines = [problem.detail or problem.title]
     lines += [f"  {error.field}: {error.message}" for error in problem.errors if error.message not in lines[0]]
@@ -122,7 +124,7 @@ def _refused(refused: "ProblemError") -> int:
         hint = "give its token with --token-file or FOUNDRY_TOKEN_FILE"
     elif any(error.field == "provider" for error in problem.errors) and "agent install" in lines[0] + lines[-1]:
         hint = "to look around without an agent: foundry demo"
-    elif problem.status >= 500 and problem.request_id:
+    elif problem.status >= 500 and problem.status != NOT_KNOWN and problem.request_id:
         hint = f"the backend's log tells more, under request {problem.request_id}"
     return _say("\n".join(lines), hint, problems.FAILED)
 

@@ -6,6 +6,12 @@ PROBLEM_TYPE = "application/problem+json"
 LARGEST_BODY = 1024 * 1024
 """Bytes that the body of a request can have which brings no attachments."""
 
+NOT_KNOWN = 501
+"""The status of what only another version knows."""
+NO_ROUTE = "There is no such route."
+NO_METHOD = "This route has no such method."
+"""What a backend says of the paths and methods that it does not have."""
+
 
 class FieldError(Struct, frozen=True, kw_only=True):
     """What is wrong with one field of a request."""
@@ -34,3 +40,15 @@ def too_large(size: int, limit: int) -> Problem:
         "it into a file and name that."
     )
     return Problem(status=413, title="Content Too Large", detail=detail)
+
+
+def as_understood(problem: Problem) -> Problem:
+    """A refusal as it is meant to whoever asks for nothing that this version does not have: a backend that lacks it is
+    of another one. Left a 404, that would be taken for a task that is gone.
+    """
+    if problem.detail not in (NO_ROUTE, NO_METHOD):
+        return problem
+    detail = (
+        "The backend does not know this: it is of an earlier version. Nothing was done. Update it and start it again."
+    )
+    return Problem(status=NOT_KNOWN, title="Not known to this backend", detail=detail)

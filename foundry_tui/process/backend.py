@@ -23,6 +23,7 @@ from foundry_tui.client.errors import FoundryError, ProblemError, RequestError, 
 from foundry_tui.client.private_files import APP, make_folder, open_file
 from foundry_tui.contract.agents import CONFIGURED
 from foundry_tui.contract.mcp import VARIABLE as MCP
+from foundry_tui.contract.problems import NOT_KNOWN
 from foundry_tui.contract.records import Health
 from foundry_tui.contract.rules import VARIABLE as RULES
 from foundry_tui.contract.variables import fingerprints
@@ -169,7 +170,7 @@ def find(target: Target) -> Health | None:
             return None
         raise
     except ProblemError as error:
-        if error.problem.status not in (404, 405):
+        if error.problem.status not in (404, 405, NOT_KNOWN):
             raise
         raise StrangeAnswerError(
             f"what listens at {target} speaks another protocol than this foundry", hint=RESTART, sent=True

@@ -8,10 +8,13 @@ import pytest
 from msgspec import structs
 
 from backend_stub.domain.errors import HostLostError, OutcomeUnknownError
+from backend_stub.domain.hosts import Answered
 from backend_stub.domain.storage import Storage
 from backend_stub.server.routes import make_app
+from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import TASKS
 from foundry_tui.contract.hosts import HostState
+from foundry_tui.contract.problems import NO_METHOD, NO_ROUTE, PROBLEM_TYPE, Problem
 from foundry_tui.contract.requests import TasksSnapshot
 from tests.backend.engines import read
 from tests.backend.in_process import InProcess, settings
@@ -129,6 +132,33 @@ async def test_what_may_have_been_done_is_said_to_be_done_once_only_by_its_id(
     assert told.startswith(f"It is not known whether this was done: {why}. ")
     assert "if it has an id of its own" in told
     assert told.endswith("Without one, look first.")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("method", "status", "detail"), [("GET", 404, NO_ROUTE), ("POST", 405, NO_METHOD)])
+async def test_what_a_host_of_an_earlier_version_has_no_route_for_is_said_in_words(
+    place: InProcess, method: str, status: int, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that is gone is still a 404."""
+    told = [detail, "There is no task t."]
+
+    async def host_of(*_: object) -> str:
+        return "build-7"
+
+    async def ask(*_: object) -> Answered:
+        problem = Problem(status=status, title="x", detail=told.pop(0))
+        return Answered(status, {"content-type": PROBLEM_TYPE}, encode(problem))
+
+    async with place.backend(place.provider(), settings()) as backend:
+        for name, method_of in (("host_of", host_of), ("has", lambda _: False), ("ask", ask)):
+            monkeypatch.setattr(backend.hosts, name, method_of)
+        transport = httpx.ASGITransport(make_app(backend))
+        path = "/v1/tasks/t/checkpoints" if method == "GET" else "/v1/tasks/t/retry"
+        async with httpx.AsyncClient(transport=transport, base_url="http://foundry") as client:
+            unknown, gone = [await client.request(method, path) for _ in range(2)]
+    assert (unknown.status_code, unknown.json()["status"]) == (501, 501)
+    assert "The host build-7 is of an earlier version" in unknown.json()["detail"]
+    assert (gone.status_code, gone.json()["detail"]) == (status, "There is no task t.")
 
 
 @pytest.mark.anyio

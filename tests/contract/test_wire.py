@@ -20,7 +20,7 @@ from foundry_tui.contract.events import (
     parse_event_id,
 )
 from foundry_tui.contract.ids import is_id, is_task_id, uuid7
-from foundry_tui.contract.problems import FieldError, Problem
+from foundry_tui.contract.problems import NO_METHOD, NO_ROUTE, FieldError, Problem
 from foundry_tui.contract.records import HistoryKind, TaskDetail, TaskSummary, summary_of
 from foundry_tui.contract.status import StageName, TaskStatus
 from tests.contract import checks
@@ -193,7 +193,12 @@ def test_a_problem_always_has_a_type_and_leaves_out_what_it_has_not() -> None:
     assert codec.decode_problem(codec.encode(wrong)) == wrong
     assert codec.decode_problem(b"<html>") is None
     assert codec.decode_problem(b'{"status": "x"}') is None
-    assert codec.decode_problem(b'{"status": 404, "title": "x", "detail": "x"}') is not None
+    gone = codec.decode_problem(b'{"status": 404, "title": "x", "detail": "x"}')
+    assert gone is not None and gone.status == 404
+    for status, detail in ((404, NO_ROUTE), (405, NO_METHOD)):
+        unknown = codec.decode_problem(codec.encode(Problem(status=status, title="x", detail=detail)))
+        assert unknown is not None
+        assert (unknown.status, "earlier version" in unknown.detail) == (501, True)
 
 
 def test_stage_names_are_the_same_everywhere() -> None:
