@@ -88,7 +88,7 @@ class WayHome(Protocol):
         ...
 
     async def abandon(self, call: Call, operation: Operation, progress: Progress) -> None:
-        """Take back what the operation has left half-way: it was cancelled, or took too long."""
+        """Take back what the operation has left half-way: it was cancelled, took too long, or ended unforeseen."""
         ...
 
     async def pull_request(self, call: Call) -> PullRequest | None:

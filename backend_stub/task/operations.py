@@ -1,6 +1,7 @@
 """Does operations for the dispatcher, one at a time for a task, while no turn runs; the rows say how far each is."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from uuid import NAMESPACE_OID, uuid5
@@ -79,6 +80,9 @@ class Operations:
             await self._abandon(actor, operation, progress)
             await self._fail(actor, operation, failure)
         except Exception as failure:  # noqa: BLE001  # a defect of a provider must not hold the task for ever
+            if not isinstance(failure, CallError):
+                # Whoever says in words why it could not be done has left nothing half-way; this one knew nothing of it.
+                await self._abandon(actor, operation, progress)
             await self._fail(actor, operation, failure)
         self._work.look_at_what_is_left(task_id, operation.operation_id)
         self.on_ended(task_id)
@@ -89,12 +93,19 @@ class Operations:
         task = (await actor.state()).task
         for session in task.sessions:
             await actor.load_items(session.session_id)
-        provider = self._services.providers.get(task.provider)
-        # A task that still has what is nowhere else stays.
-        archive = done.archive and provider is not None and not provider.would_lose(task, delete_branch=False)
-        await actor.commit(partial(_finish, operation=operation, done=done, archive=archive))
-        if archive and self.on_archived is not None:
+        lost = await self._would_lose(actor) if done.archive else ()
+        if lost:
+            # A task that still has what is nowhere else stays.
+            done = dataclasses.replace(done, archive=False, result={**done.result, "not_archived": list(lost)})
+        await actor.commit(partial(_finish, operation=operation, done=done))
+        if done.archive and self.on_archived is not None:
             self.on_archived(await actor.state())
+
+    async def _would_lose(self, actor: TaskActor) -> Sequence[str]:
+        """What archiving would lose now: what is known of it may be of before the commit that was made a moment ago."""
+        _, call = await self._side(actor)
+        await self._work.look_now(call)
+        return self._services.providers[call.task.provider].would_lose(call.task, delete_branch=False)
 
     async def _fail(self, actor: TaskActor, operation: Operation, failure: Exception) -> None:
         doing = f"the operation {operation.kind}"
@@ -183,7 +194,7 @@ def _expected(draft: TaskChange, operation: Operation) -> Operation:
     return held
 
 
-def _finish(draft: TaskChange, operation: Operation, done: Done, *, archive: bool) -> None:
+def _finish(draft: TaskChange, operation: Operation, done: Done) -> None:
     """All is done, and what follows from it begins: a kill between the two would leave it undone."""
     record_made(draft, done.checkpoints)
     open_sessions = [each for each in draft.task.sessions if each.status is not SessionStatus.CLOSED]
@@ -200,7 +211,7 @@ def _finish(draft: TaskChange, operation: Operation, done: Done, *, archive: boo
     if done.notice is not None:
         for session in open_sessions:
             draft.say(session.session_id, f"operation:{operation.operation_id}", TranscriptKind.NOTICE, done.notice)
-    if archive:
+    if done.archive:
         draft.begin_release(archive=True, force=False, delete_branch=False)
 
 

@@ -68,6 +68,10 @@ class WorkFinder:
         self.look_soon(call.task.task_id)
         return None
 
+    async def look_now(self, call: Call) -> None:
+        """Have the provider look before this returns, so that all it knows of the task's work is as of now."""
+        await self._ask(call)
+
     async def _find(self, task_id: str) -> int | None:
         ended = self._ended.pop(task_id, None)
         work = await self._look(task_id)

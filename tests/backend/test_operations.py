@@ -1,5 +1,6 @@
 """Operations that wait for turns begin after these, however they end, and never while an agent may be at work."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -150,6 +151,35 @@ async def test_landing_and_archiving_are_one_commit(place: InProcess) -> None:
         assert (TaskStatus.IDLE, True) not in committed
 
 
+@pytest.mark.parametrize("lost", [(), ("1 ignored file",)])
+async def test_what_archiving_would_lose_is_as_of_the_landing_and_is_said(
+    place: InProcess, lost: tuple[str, ...]
+) -> None:
+    provider, _ = demo(place)
+    known: list[tuple[str, ...]] = []
+
+    async def operate(*_: object) -> Done:
+        known[:] = [("1 uncommitted file",)]
+        return Done(result={"sha": "abc"}, archive=True)
+
+    async def work(*_: object, **__: object) -> None:
+        known[:] = [lost]
+
+    def would_lose(*_: object, **__: object) -> Sequence[str]:
+        return known[0]
+
+    async with place.backend(provider, settings()) as backend:
+        task_id, _ = await ready(place, backend)
+        setattr(provider.way_home, "operate", operate)  # noqa: B010 - no type has methods that can be replaced
+        setattr(provider, "work", work)  # noqa: B010 - the same
+        setattr(provider, "would_lose", would_lose)  # noqa: B010 - the same
+        await backend.operations.start(task_id, Land(archive=True))
+        ended = (await until(backend, task_id, has_ended)).operations[-1]
+        assert (ended.result or {}).get("not_archived", []) == list(lost)
+        if not lost:
+            await until(backend, task_id, has_status(TaskStatus.ARCHIVED))
+
+
 class Look:
     """A look at the branch, which takes until it is `let`."""
 
@@ -226,3 +256,22 @@ async def test_what_is_done_is_not_taken_back_by_a_cancel_that_comes_as_that_is_
         let.set()
         ended = (await until(backend, task_id, has_ended)).operations[-1]
         assert (ended.state, ended.result, gave_up) == (OperationState.DONE, {"sha": "abc"}, [])
+
+
+async def test_what_ended_in_an_unforeseen_way_is_taken_back(place: InProcess) -> None:
+    provider, _ = demo(place)
+    gave_up = []
+
+    async def operate(*_: object) -> Done:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    async def abandon(*_: object) -> None:
+        gave_up.append("taken back")
+
+    async with place.backend(provider, settings()) as backend:
+        task_id, _ = await ready(place, backend)
+        setattr(provider.way_home, "operate", operate)  # noqa: B010 - no type has methods that can be replaced
+        setattr(provider.way_home, "abandon", abandon)  # noqa: B010 - the same
+        await backend.operations.start(task_id, Push())
+        ended = (await until(backend, task_id, has_ended)).operations[-1]
+        assert (ended.state, gave_up) == (OperationState.FAILED, ["taken back"])

@@ -49,6 +49,15 @@ def test_what_fails_is_exit_1_with_its_words_and_the_operation_in_json(shared: C
     assert (told["state"], told["error"]["message"]) == ("failed", "main is protected")
 
 
+def test_a_task_that_still_has_what_is_nowhere_else_is_landed_and_said_not_to_be_archived(shared: Cli) -> None:
+    shared.set_script({"tasks": [{"match": "ignored notes", "would_lose": ["1 ignored file: notes"]}]})
+    task_id = shared.create("ignored notes")["task_id"]
+    done = shared("land", task_id, "--archive", code=0)
+    assert "is not archived, which would lose 1 ignored file: notes\n" in done.err
+    assert f"foundry archive {task_id} --force" in done.err
+    assert shared("show", task_id, "--json", code=0).json["status"] == "idle"
+
+
 def test_leaving_does_not_end_it_and_a_second_one_is_refused(shared: Cli) -> None:
     shared.set_script({"tasks": [{"match": "a long land", "land": {"hang": "before"}}]})
     task_id = shared.create("a long land")["task_id"]

@@ -229,6 +229,9 @@ def operate(context: Context, given: str, request: StartOperation, timeout: floa
     if ended.state is OperationState.DONE:
         if conflicts := _handed_over(ended):
             tell(f"foundry: the agent was told to resolve the conflicts in {printable(', '.join(conflicts))}")
+        if lost := _texts(ended, "not_archived"):
+            tell(f"foundry: the task is not archived, which would lose {printable('; '.join(lost))}")
+            tell(f"  to archive it all the same: foundry archive {given} --force")
         return
     why = printable(ended.error.message) if ended.error is not None else str(ended.state)
     raise CommandError(f"the {words_of(ended)} was not done: {why}")
@@ -243,9 +246,13 @@ def _with_id(request: StartOperation) -> StartOperation:
 
 def _handed_over(operation: Operation) -> tuple[str, ...]:
     """The files whose conflicts the agent has been told to resolve."""
-    result = operation.result or {}
-    conflicts = result.get("conflicts")
-    return tuple(map(str, conflicts)) if result.get("handed_over") and isinstance(conflicts, list) else ()
+    return _texts(operation, "conflicts") if (operation.result or {}).get("handed_over") else ()
+
+
+def _texts(operation: Operation, name: str) -> tuple[str, ...]:
+    """The texts that its result has under this name."""
+    found = (operation.result or {}).get(name)
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _outcome(operation: Operation) -> str:
