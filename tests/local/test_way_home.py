@@ -236,6 +236,28 @@ async def test_an_update_that_was_cut_while_git_wrote_files_is_begun_again_and_k
         assert len(git(folder, "show", f"{ref}:{half}")) == 1
 
 
+async def test_an_update_that_was_cut_as_git_forgot_its_rebase_has_files_and_branch_agree(
+    git_world: LocalWorld,
+) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "ours.txt", "x\n", commit=True)
+        change(git_world.repository, "theirs.txt", "y\n", commit=True)
+        before = git(folder, "rev-parse", "HEAD")
+        git(folder, "rebase", "--quiet", "main")
+        # All was done, and of what git notes of a rebase only a part was removed.
+        noted = Path(git(folder, "rev-parse", "--absolute-git-dir"), "rebase-merge")
+        noted.mkdir()
+        (noted / "done").touch()
+        told = Told()
+        told.notes = {"head": before, "branch": task.branch or ""}
+        done = await operate(git_world, provider, task, "update", told)
+        assert git(folder, "status", "--porcelain") == ""
+        assert (folder / "theirs.txt").exists() and (folder / "ours.txt").exists()
+        assert done.result["sha"] == git(folder, "rev-parse", "HEAD", task.branch or "").split()[1]
+        assert git(folder, "rev-list", "--count", "HEAD..main") == "0"
+
+
 async def test_what_a_link_in_the_worktree_leads_to_is_not_taken_back_with_an_update(
     git_world: LocalWorld, tmp_path: Path
 ) -> None:

@@ -177,6 +177,8 @@ async def _end_half(
         await anyio.to_thread.run_sync(_forget, place.git_dir)
         branch = notes.get(BRANCH, place.record.branch)
         await place.git("symbolic-ref", "HEAD", f"{HEADS}{branch}")
+        # It may have been cut at its very end, with the branch moved already: all that follows is of where that was.
+        await place.git("update-ref", "-m", "foundry: update cut", "HEAD", before)
     await place.git("read-tree", before)
     there = frozenset(await _differing(place, before, None))
     await anyio.to_thread.run_sync(_remove, place.folder, [name for name in ours if name not in there])
