@@ -16,6 +16,7 @@ from backend_stub.agents.sandbox_agent.connection import AgentConnection, Unsent
 from backend_stub.agents.sandbox_agent.content import Receiver, content_of, text_alone
 from backend_stub.agents.sandbox_agent.mcp import servers_of
 from backend_stub.agents.sandbox_agent.memory import memory_of
+from backend_stub.agents.sandbox_agent.receipts import note_given
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
 from backend_stub.agents.sandbox_agent.session import Session
@@ -392,6 +393,7 @@ class SandboxAgentRuntime:
     ) -> Session:
         again = state is not None and bool(state.acp_session)
         state = state or StoredSession(session_id=summary.session_id, agent=summary.agent)
+        await note_given(running.log, state)
         state.begin_anew(running.life, LOST_TURN)
         state.runs_as = await self._servers.name_for(running, summary.agent)
         state.opening = True

@@ -95,7 +95,7 @@ class ServerLog:
 
     async def size(self) -> int:
         """How long the log is by now."""
-        return await self._patiently(self._size)
+        return await self.patiently(self._size)
 
     async def has_passed_on(self, place: str, request_id: str, since: int, first: int | None = None) -> bool:
         """Whether the agent at this place was given an answer to its request of this id, behind that much of the log.
@@ -106,7 +106,7 @@ class ServerLog:
         look = partial(_is_answered, self.path, place, request_id, since, since if first is None else first)
         for pause in PASSING_ON:
             await anyio.sleep(pause)
-            if await self._patiently(look):
+            if await self.patiently(look):
                 return True
         return False
 
@@ -116,7 +116,7 @@ class ServerLog:
         except FileNotFoundError:
             return 0
 
-    async def _patiently(self, look: Callable[[], T]) -> T:
+    async def patiently(self, look: Callable[[], T]) -> T:
         """What comes of a look, as soon as this machine has room for it."""
         while True:
             try:

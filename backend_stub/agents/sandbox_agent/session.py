@@ -30,6 +30,7 @@ from backend_stub.agents.sandbox_agent.offering import Offering
 from backend_stub.agents.sandbox_agent.opening import Opening
 from backend_stub.agents.sandbox_agent.outside_turns import OutsideTurns
 from backend_stub.agents.sandbox_agent.owner import Owner
+from backend_stub.agents.sandbox_agent.receipts import has_it
 from backend_stub.agents.sandbox_agent.server_log import UNHEARD, Hearing
 from backend_stub.agents.sandbox_agent.state import ENDED, SENDING, SENT, Owed, PromptMark, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.steering import Steering
@@ -45,7 +46,7 @@ REFUSAL_WAIT = 1.0
 """Seconds that the server has to refuse a prompt for an agent that turns out to have died."""
 EVIDENCE_WAIT = 5.0
 """Seconds that an agent that can be heard has, over all attempts, to give a sign of a prompt that was being sent at a
-restart: models think for seconds before their first word, and only a prompt that never arrived waits for nothing."""
+restart, and that the server's log does not have: only one that never arrived waits for nothing."""
 LISTEN_WAIT = 10.0
 """Seconds in which the stream must stand before that."""
 STOP_GRACE = 10.0
@@ -328,13 +329,10 @@ class Session:
         Raises `UnsentError` when it did not reach the agent.
         """
         mark = self.state.prompts.get(prompt_id)
-        if mark is not None and mark.phase == SENDING:
-            while not self._inbox and not self.gone() and self._sign_due > anyio.current_time():
-                with anyio.move_on_after(self._sign_due - anyio.current_time()):
-                    await self.woken()
-            if self._inbox:
-                mark.phase = SENT
-                await self.save()
+        log = self.connection.server.log
+        if mark and mark.phase == SENDING and await has_it(self, log, self._inbox, mark, self._sign_due):
+            mark.phase = SENT
+            await self.save()
         if self.has(prompt_id):
             return
         if await self._hearing.is_lost():
@@ -346,10 +344,11 @@ class Session:
             earlier.settled = True
             # A stream that is read again after a restart begins with what belongs to earlier turns.
             self._floor = max(self._floor, earlier.ended_at)
+        size, logged = len(msgspec.json.encode(blocks)), await log.size()
         while self._inbox or self._outside_turns.busy:
             await self._outside_turns.tell()
         # Cut before this, the prompt has no mark, and what was said late is no sign that it was sent.
-        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number())
+        mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number(), size=size, logged=logged)
         self.active = prompt_id
         self._cut = False
         self.stopping_since = None

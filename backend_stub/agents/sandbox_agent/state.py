@@ -54,12 +54,14 @@ class StoredServer(Struct, frozen=True, kw_only=True):
 class PromptMark(Struct, kw_only=True):
     """How far a prompt has come towards the agent; `rpc_id` is the id of its request.
 
-    `ended_at` is the number of the event with which its turn ended. Until it is `settled`, what was told of it last may
-    not have been committed.
+    `size` are its bytes, and `logged` how long the server's log was before it was sent. `ended_at` is the number of the
+    event with which its turn ended. Until it is `settled`, what was told of it last may not have been committed.
     """
 
     rpc_id: int
     phase: str = SENDING
+    size: int = 0
+    logged: int = 0
     error: str | None = None
     ended_at: int = 0
     settled: bool = False
@@ -71,13 +73,15 @@ class PromptMark(Struct, kw_only=True):
 
 
 class SteerMark(Struct, kw_only=True):
-    """A prompt that was said into the turn of another one, `into`; `rpc_id` is the id of its request.
+    """A prompt that was said into the turn of another one, `into`; the rest is as of one with its own turn.
 
     `taken`: the agent has said that it has it.
     """
 
     rpc_id: int
     into: str
+    size: int = 0
+    logged: int = 0
     taken: bool = False
 
 

@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError, ServerRefusedError
 from backend_stub.agents.sandbox_agent.messages import Message
+from backend_stub.agents.sandbox_agent.receipts import was_given
 from backend_stub.agents.sandbox_agent.state import SteerMark, StoredSession
 from backend_stub.domain.agent import Steered
 from backend_stub.domain.errors import AgentError
@@ -76,9 +77,11 @@ class Steering:
         mark = state.steered.get(prompt_id)
         if mark is not None and (known := await self._known(prompt_id, mark)) is not None:
             return known
+        size, logged = len(text.encode()), await session.connection.server.log.size()
         if session.active is None or session.over or session.gone() or session.stopping_since is not None:
             return Steered.TURN_OVER
-        mark = state.steered[prompt_id] = SteerMark(rpc_id=state.number(), into=session.active)
+        mark = SteerMark(rpc_id=state.number(), into=session.active, size=size, logged=logged)
+        state.steered[prompt_id] = mark
         await session.save()
         params: dict[str, Any] = {
             "sessionId": state.acp_session,
@@ -113,7 +116,11 @@ class Steering:
                 await self._changed.wait()
         answer = self._heard.pop(mark.rpc_id, None)
         if answer is None:
-            self._session.state.steered.pop(prompt_id, None)
+            session = self._session
+            if not session.over and await was_given(session.connection.server.log, session.state, mark):
+                # It has it, and will say what became of it.
+                return Steered.UNKNOWN
+            session.state.steered.pop(prompt_id, None)
             return None
         return await self._settle(prompt_id, mark, _outcome(answer))
 

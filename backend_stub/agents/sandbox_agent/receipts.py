@@ -1,0 +1,86 @@
+"""Whether an agent has what was being sent to it when the backend was killed.
+
+The server's log has a line for each request that came to it, and what came is given to the agent in the same step. But
+what is longer than a pipe holds is cut there with the connection that it came by, and leaves half a line at the agent.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+
+from backend_stub.agents.sandbox_agent.connection import UnsentError
+from backend_stub.agents.sandbox_agent.inbox import Inbox
+from backend_stub.agents.sandbox_agent.server_log import ServerLog
+from backend_stub.agents.sandbox_agent.state import SENDING, SENT, PromptMark, SteerMark, StoredSession
+
+PIPE_HOLDS = 16_384
+"""Bytes that a pipe holds, wherever we run."""
+_REQUESTED = re.compile(
+    rb'^ts=\S+ level=\w+ target=sandbox_agent::acp_proxy_runtime message="acp_proxy: POST '
+    rb'(?P<what>received|\S+ error)" server_id=(?P<place>\S+) method=\S+ id=(?P<id>\d+) (?P<rest>.*)\n',
+    re.MULTILINE,
+)
+"""A request of ours came to the server, or came to no good end there."""
+_NOT_GIVEN = b"failed to write"
+"""What the server says when the agent was not there to be given a request."""
+
+
+class Live(Protocol):
+    """A session whose stream is read."""
+
+    state: StoredSession
+
+    def gone(self) -> bool:
+        """Whether the agent is lost."""
+        ...
+
+    async def woken(self) -> None:
+        """Wait until something has changed."""
+        ...
+
+
+async def was_given(log: ServerLog, state: StoredSession, mark: PromptMark | SteerMark) -> bool | None:
+    """Whether the session's agent was given the request that was being sent; None where it never came.
+
+    False: it came to the server, and may have been cut on its way from there.
+    """
+    came = await log.patiently(partial(_came, log.path, state.server_id, mark.rpc_id, mark.logged))
+    return 0 < mark.size < PIPE_HOLDS if came else None
+
+
+async def note_given(log: ServerLog, state: StoredSession) -> None:
+    """Take the prompts that were being sent to the session's agent for sent where it was given them."""
+    for mark in state.prompts.values():
+        if mark.phase == SENDING and await was_given(log, state, mark):
+            mark.phase = SENT
+
+
+async def has_it(session: Live, log: ServerLog, inbox: Inbox, mark: PromptMark, sign_due: float) -> bool:
+    """Whether the agent has a prompt that was being sent: by the log, or else by what it says until a sign is due.
+
+    Raises `UnsentError` where it may have a part of it, so that it can read nothing more.
+    """
+    given = await was_given(log, session.state, mark)
+    with anyio.move_on_after(sign_due - anyio.current_time()):
+        while not (given or inbox or session.gone()):
+            await session.woken()
+    given = given or await was_given(log, session.state, mark)
+    if given is False and not inbox:
+        raise UnsentError(f"it may have come to {session.state.agent} in part only")
+    return bool(given or inbox)
+
+
+def _came(log: Path, place: str, rpc_id: int, since: int) -> bool:
+    """Whether our request came behind that much of the log, for an agent that was there."""
+    try:
+        with log.open("rb") as file:
+            file.seek(since)
+            lines = file.read()
+    except FileNotFoundError:
+        return False
+    request = (place.encode(), b"%d" % rpc_id)
+    about = [match for match in _REQUESTED.finditer(lines) if match.group("place", "id") == request]
+    return bool(about) and not any(match["what"] != b"received" and _NOT_GIVEN in match["rest"] for match in about)
