@@ -6,7 +6,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from foundry_tui.app import themes
-from foundry_tui.view.task_defaults import TaskDefaults
+from foundry_tui.client.task_defaults import TaskDefaults
 
 
 class Options(Struct, frozen=True, kw_only=True):

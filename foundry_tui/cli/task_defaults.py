@@ -3,8 +3,8 @@
 Our own backend has been told the same when it was started, maybe from another shell; others have settings of their own.
 """
 
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.settings.config import Loaded, Settings
-from foundry_tui.view.task_defaults import TaskDefaults
 
 SETTINGS = {"provider": "provision.provider", "agent": "local.agent", "permissions": "local.permissions"}
 """The settings that say so, by the field of the request."""

@@ -19,6 +19,7 @@ from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.settlement import Settlement
 from foundry_tui.client.store import Store
 from foundry_tui.client.subscriptions import Subscriptions
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.attachments import NewAttachment, told
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.operations import StartOperation
@@ -78,10 +79,10 @@ class BackendCommands:
 
     # Tasks.
 
-    def create(self, request: CreateTask) -> str:
+    def create(self, request: CreateTask, defaults: TaskDefaults | None = None) -> str:
         task_id = request.task_id or self._new_id()
         request = replace(request, task_id=task_id, session_id=request.session_id or self._new_id())
-        self._outbox.put_creation(self._store.create(request), request.attachments)
+        self._outbox.put_creation(self._store.create(request, defaults), request.attachments)
         self._settlement.send_creation(task_id)
         return task_id
 

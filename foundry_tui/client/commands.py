@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from foundry_tui.client.comments import KeptComments
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.checkpoints import BASE, CheckpointList
 from foundry_tui.contract.events import Topic
@@ -71,8 +72,11 @@ class Commands(Protocol):
     comments: KeptComments
     """What was said of changes and not sent yet."""
 
-    def create(self, request: CreateTask) -> str:
-        """Show a new task at once and create it; returns its task_id (made here, like session_id, if absent)."""
+    def create(self, request: CreateTask, defaults: TaskDefaults | None = None) -> str:
+        """Show a new task at once and create it; returns its task_id (made here, like session_id, if absent).
+
+        `defaults`: it is filled with these before it is sent, by the provider that the backend then says it takes.
+        """
 
     def retry_creation(self, task_id: str) -> None:
         """Send a refused creation again, with the same id."""

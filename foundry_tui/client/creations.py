@@ -6,6 +6,7 @@ from pathlib import PurePath
 from msgspec import Struct
 from msgspec.structs import replace
 
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.attachments import Attachment, told
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import PermissionPolicy
@@ -39,13 +40,15 @@ class Creation(Struct, frozen=True, kw_only=True):
     """A task that the user asked for and that the backend has not confirmed.
 
     `request` has its task_id and session_id. `since` is when the user asked, in milliseconds since the epoch.
-    `attachments` tell what goes with its prompt, which is kept apart from it. `problem` is why it was refused, or why
-    it was put off the last time.
+    `defaults` are what the request is still to be filled with, once the backend has told which provider it takes for
+    it. `attachments` tell what goes with its prompt, which is kept apart from it. `problem` is why it was refused, or
+    why it was put off the last time.
     """
 
     request: CreateTask
     state: CreationState
     since: int
+    defaults: TaskDefaults | None = None
     attachments: tuple[Attachment, ...] = ()
     problem: Problem | None = None
 
@@ -63,12 +66,13 @@ def files_key(task_id: str) -> str:
     return f"files:{task_id}"
 
 
-def new_creation(request: CreateTask, since: int) -> Creation:
+def new_creation(request: CreateTask, since: int, defaults: TaskDefaults | None = None) -> Creation:
     """A creation that is asked for now."""
     return Creation(
         request=replace(request, attachments=()),
         state=CreationState.PENDING,
         since=since,
+        defaults=defaults,
         attachments=tuple(map(told, request.attachments)),
     )
 

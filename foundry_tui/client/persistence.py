@@ -34,7 +34,7 @@ class Persistence:
     def restore(self, store: "Store", settlement: "Settlement", commands: "Commands") -> None:
         """Show what the last run of the app left unanswered, and ask for it again."""
         for creation in list(self._outbox.creations.values()):
-            store.restore_creation(creation)
+            store.put_creation(creation)
             if creation.state is CreationState.PENDING:
                 settlement.send_creation(creation.task_id)
             else:

@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from foundry_tui.client.api import Api
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.commands import CommandProblem
-from foundry_tui.client.creations import CreationState, RequestedSession
+from foundry_tui.client.creations import Creation, CreationState, RequestedSession
 from foundry_tui.client.delivery import PATIENCE, Delivery
 from foundry_tui.client.errors import ProblemError, RequestError, UnreachableError
 from foundry_tui.client.kept_commands import Answer, KeptCommand
 from foundry_tui.client.outbox import Outbox
 from foundry_tui.client.store import Store
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.attachments import Attachment, NewAttachments
 from foundry_tui.contract.options import OptionValue
 from foundry_tui.contract.problems import Problem
@@ -71,6 +72,9 @@ class Settlement:
             while owed():
                 life = self._store.life
                 creation = self._store.creations[task_id]
+                if creation.defaults is not None:
+                    await self._fill(creation, creation.defaults)
+                    continue
                 attachments = await self._attachments(task_id, creation.attachments)
                 task = await self._api.create(replace(creation.request, attachments=attachments))
                 if self._store.created(task, life):
@@ -90,6 +94,14 @@ class Settlement:
             self.creation_changed(task_id)
 
         self._delivery.send(job)
+
+    async def _fill(self, creation: Creation, defaults: TaskDefaults) -> None:
+        """Have a creation name what was left to the defaults: they go by the provider that the backend takes for it."""
+        default_provider = next(iter((await self._api.health()).providers), None)
+        if self._store.creations.get(creation.task_id) is creation:
+            filled = replace(creation, request=defaults.fill(creation.request, default_provider), defaults=None)
+            self._store.put_creation(filled)
+            self._outbox.put_creation(filled)
 
     def send_session(self, session: RequestedSession) -> None:
         """Ask for a session until the backend has answered, however long that takes."""

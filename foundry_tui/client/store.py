@@ -19,6 +19,7 @@ from foundry_tui.client.pending_changes import PendingChanges
 from foundry_tui.client.replica import Life, Replica, only
 from foundry_tui.client.replicas import LogReplica, One, SessionReplica, TaskReplica, as_listed
 from foundry_tui.client.statistics import RefreshReason, TopicCounter
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.events import TASKS, EventName, Topic, TopicKind
 from foundry_tui.contract.options import OptionValue
 from foundry_tui.contract.problems import Problem
@@ -235,17 +236,13 @@ class Store:
 
     # What the user asked for.
 
-    def create(self, request: CreateTask) -> Creation:
+    def create(self, request: CreateTask, defaults: TaskDefaults | None = None) -> Creation:
         """Show a task that has not been answered yet; `request` has its task_id and session_id."""
         if request.task_id is None or request.session_id is None:
             raise ValueError("a creation needs the ids of its task and its session")
-        creation = new_creation(request, self.now_ms())
-        self._put_creation(creation)
+        creation = new_creation(request, self.now_ms(), defaults)
+        self.put_creation(creation)
         return creation
-
-    def restore_creation(self, creation: Creation) -> None:
-        """Show a creation that an earlier run of the app left unsettled."""
-        self._put_creation(creation)
 
     def created(self, task: TaskDetail, life: int | None = None) -> bool:
         """The answer to a create. False when the database has changed since `life`: ask again with the same id."""
@@ -259,13 +256,13 @@ class Store:
         """The backend refused a creation: it stays, with the reason, until it is retried or discarded."""
         creation = self._pending.creations.get(task_id)
         if creation is not None:
-            self._put_creation(replace(creation, state=CreationState.REFUSED, problem=problem))
+            self.put_creation(replace(creation, state=CreationState.REFUSED, problem=problem))
 
     def put_off(self, task_id: str, problem: Problem) -> None:
         """The backend cannot take a creation now, for this reason; it stays pending."""
         creation = self._pending.creations.get(task_id)
         if creation is not None and creation.state is CreationState.PENDING and creation.problem != problem:
-            self._put_creation(replace(creation, problem=problem))
+            self.put_creation(replace(creation, problem=problem))
 
     def retry_creation(self, task_id: str) -> Creation | None:
         """A refused creation is pending again; None when there is none."""
@@ -273,7 +270,7 @@ class Store:
         if creation is None:
             return None
         creation = replace(creation, state=CreationState.PENDING, problem=None)
-        self._put_creation(creation)
+        self.put_creation(creation)
         return creation
 
     def discard_creation(self, task_id: str) -> None:
@@ -457,7 +454,8 @@ class Store:
         known = self.task_list.repos.values()
         return next((repo for repo in known if request.repo in (repo.repo_id, repo.path, repo.remote)), None)
 
-    def _put_creation(self, creation: Creation) -> None:
+    def put_creation(self, creation: Creation) -> None:
+        """Show a creation as it is now, also one that an earlier run of the app left unsettled."""
         task_id = creation.task_id
         self._pending.put_creation(creation)
         self.task_list.created.add(task_id)

@@ -382,7 +382,7 @@ class NewTaskScreen(FoundryDialog[None]):
         if self._replaces is not None:
             app.commands.discard_creation(self._replaces)
             self._replaces = None
-        task_id = app.commands.create(request)
+        task_id = app.commands.create(request, self._told.owed(request))
         self._ask_for_trust(request)
         self._forget(request.repo)
         self._drafts.keep_files(task_id, files)

@@ -10,12 +10,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from foundry_tui.actions.model import Action
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.first_run import NoAgent
 from foundry_tui.view.glyphs import Glyphs
-from foundry_tui.view.task_defaults import TaskDefaults
 
 if TYPE_CHECKING:
     from foundry_tui.client.commands import Commands

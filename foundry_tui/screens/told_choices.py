@@ -5,11 +5,11 @@ from contextlib import suppress
 
 from foundry_tui.client.commands import Commands
 from foundry_tui.client.errors import RequestError
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.known_agents import AgentInfo
 from foundry_tui.contract.records import Repo
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.view.new_task import HINTS
-from foundry_tui.view.task_defaults import TaskDefaults
 
 
 class ToldChoices:
@@ -49,6 +49,11 @@ class ToldChoices:
     def filled(self, request: CreateTask) -> CreateTask:
         """The request with what it leaves to the defaults."""
         return self._defaults.fill(request, self.default_provider)
+
+    def owed(self, request: CreateTask) -> TaskDefaults | None:
+        """What the request is still to be filled with, where that goes by a provider that was not told yet."""
+        untold = self.default_provider is None and self._defaults.hangs_on_backend(request)
+        return self._defaults if untold else None
 
     def branches_of(self, repo: Repo | None) -> tuple[str, ...]:
         """None while they are not known."""

@@ -9,6 +9,7 @@ from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind
 from foundry_tui.contract.moves import TASK_MOVES
@@ -76,10 +77,10 @@ class ActingCommands(FakeCommands):
         self.tokens: list[tuple[str, int]] = []
         """Edits that the backend has not answered."""
 
-    def create(self, request: CreateTask) -> str:
+    def create(self, request: CreateTask, defaults: TaskDefaults | None = None) -> str:
         made = replace(request, task_id=request.task_id or self._id(), session_id=request.session_id or self._id())
-        self._store.create(made)
-        return super().create(made)
+        self._store.create(made, defaults)
+        return super().create(made, defaults)
 
     def retry_creation(self, task_id: str) -> None:
         super().retry_creation(task_id)

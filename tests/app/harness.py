@@ -20,6 +20,7 @@ from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.comments import KeptComments
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.attachments import NewAttachment
 from foundry_tui.contract.checkpoints import BASE, Checkpoint, CheckpointList
 from foundry_tui.contract.events import TASKS, EventName, TaskRemoved, Topic, TopicKind, parse_event_id
@@ -70,6 +71,8 @@ class FakeCommands:
         self.held: list[Topic] = []
         """Topics subscribed to now, in the order of asking."""
         self.created: list[CreateTask] = []
+        self.owed_defaults: list[TaskDefaults | None] = []
+        """What each of them is still to be filled with."""
         self.on_problem: Callable[[CommandProblem], None] | None = None
         self.drafts: Drafts = MemoryDrafts()
         self.comments = KeptComments(None)
@@ -98,8 +101,9 @@ class FakeCommands:
         self.next_id += 1
         return task_id(self.next_id - 1)
 
-    def create(self, request: CreateTask) -> str:
+    def create(self, request: CreateTask, defaults: TaskDefaults | None = None) -> str:
         self.created.append(request)
+        self.owed_defaults.append(defaults)
         self.calls.append(("create", request))
         return request.task_id or self._id()
 

@@ -7,11 +7,11 @@ import pytest
 from textual.widgets import Input
 
 from foundry_tui.app.options import Options
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.task import TaskScreen
-from foundry_tui.view.task_defaults import TaskDefaults
 from tests.app.harness import Stage, stage
 from tests.app.looking import text_of
 from tests.app.offers import AGENTS, DEFAULTS
@@ -88,13 +88,16 @@ async def test_what_the_settings_name_is_what_an_empty_field_stands_for() -> Non
         put(on, "provider", "")
         await on.press(*"x", "ctrl+s")
         assert on.commands.created == [CreateTask(repo="/src/shop", prompt="x", agent="opencode", permissions="reads")]
+        assert on.commands.owed_defaults == [None]
 
 
-async def test_a_simulated_task_has_its_own_also_before_the_provider_is_told() -> None:
-    async with dialog(settings=TaskDefaults(agent="opencode", permissions="all"), told=False) as on:
-        assert "by your settings" not in text_of(on), "what is not sent is not said"
+async def test_before_the_provider_is_told_the_settings_are_left_to_who_sends_the_task() -> None:
+    settings = TaskDefaults(agent="opencode", permissions="all")
+    async with dialog(settings=settings, told=False) as on:
+        assert "by your settings" not in text_of(on), "a simulated task has its own, and it may be one"
         await on.press(*"x", "ctrl+s")
         assert on.commands.created == [CreateTask(repo="/src/shop", prompt="x")]
+        assert on.commands.owed_defaults == [settings]
 
 
 async def test_a_provider_of_the_settings_is_the_default_one_and_said_to_be_missing() -> None:

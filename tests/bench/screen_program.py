@@ -15,6 +15,7 @@ import foundry_tui
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.app.textual_compat import write_to_terminal
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.contract.status import TaskStatus
 from tests.app.harness import FakeCommands
@@ -52,7 +53,7 @@ class Marking(FoundryApp, inherit_css=False):
 class Creating(FakeCommands):
     """Commands that put what is created into the store, as the client does before it asks the backend."""
 
-    def create(self, request: CreateTask) -> str:
+    def create(self, request: CreateTask, defaults: TaskDefaults | None = None) -> str:
         task_id = self._id()
         sent = CreateTask(repo=request.repo, prompt=request.prompt, task_id=task_id, session_id=f"session-{task_id}")
         store.create(sent)

@@ -7,11 +7,14 @@ from pathlib import Path
 import anyio
 import httpx
 import msgspec
+import pytest
 
 from foundry_tui.client.commands import form_draft_key
 from foundry_tui.client.creations import CreationState
 from foundry_tui.client.foundry import FRAME
 from foundry_tui.client.freshness import FreshnessState
+from foundry_tui.client.task_defaults import TaskDefaults
+from foundry_tui.contract import codec
 from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import PromptState
 from foundry_tui.contract.requests import CreateTask
@@ -82,6 +85,38 @@ def test_a_refusal_is_kept_and_can_be_retried_or_discarded() -> None:
         assert app.posts() == 2
 
     with_app(test)
+
+
+@pytest.mark.parametrize(
+    ("provider", "named"),
+    [("local", ("codex", "reads")), ("demo", (None, None))],
+    ids=["a real agent", "a simulated one"],
+)
+def test_a_task_that_is_asked_for_before_the_provider_is_told_gets_what_the_settings_name(
+    tmp_path: Path, provider: str, named: tuple[str | None, str | None]
+) -> None:
+    backend = Backend()
+    backend.providers = {provider: "ready", "another": "ready"}
+    backend.down = True
+
+    async def asked(app: App) -> None:
+        task_id = app.commands.create(REQUEST, TaskDefaults(agent="codex", permissions="reads"))
+        assert app.store.tasks[task_id].revision == 0, "it is shown at once all the same"
+        await anyio.sleep(5)
+
+    async def sent(app: App) -> None:
+        app.backend.down = False
+        app.backend.lose_answer = 2
+        await until(app.up_to_date)
+        bodies = {call.body for call in app.backend.asked("POST", "/v1/tasks")}
+        request = codec.decode(bodies.pop(), CreateTask)
+        assert not bodies, "sent again it is the same"
+        assert (request.provider, request.agent, request.permissions) == (None, *named)
+        assert len(app.backend.world.tasks) == 1
+
+    with_app(asked, backend, keep=tmp_path / "app.json")
+    assert not backend.calls
+    with_app(sent, backend, keep=tmp_path / "app.json")
 
 
 def test_a_pruned_id_is_refused_with_409() -> None:

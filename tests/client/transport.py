@@ -12,7 +12,7 @@ from foundry_tui.contract import codec
 from foundry_tui.contract.events import PING_AFTER, EventName, Ping, Topic, TopicKind
 from foundry_tui.contract.filter import entry_of, matches, parse
 from foundry_tui.contract.operations import StartOperation
-from foundry_tui.contract.records import PromptState
+from foundry_tui.contract.records import Health, PromptState
 from foundry_tui.contract.requests import (
     CreatePrompt,
     CreateSession,
@@ -84,6 +84,7 @@ class Backend(httpx.AsyncBaseTransport):
         self.delay = 0.0
         self.die_at_once = False
         self.mute = False
+        self.providers = {"demo": "ready"}
         self.lines: list[Line] = []
         self.calls: list[Call] = []
         self.snapshots = 0
@@ -190,6 +191,10 @@ class Backend(httpx.AsyncBaseTransport):
                 if session_id not in world.sessions:
                     raise Refused(404, "no such session")
                 return 202, b""
+            case "GET", ["health"]:
+                return 200, codec.encode(
+                    Health(status="ok", version="0", pid=1, started_at=world.now, providers=self.providers)
+                )
             case "GET", ["repos"]:
                 return 200, codec.encode(RepoList(repos=tuple(world.repos.values())))
         raise Refused(404, f"no route {method} {path}")

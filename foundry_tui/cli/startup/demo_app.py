@@ -11,11 +11,11 @@ from foundry_tui.cli.startup.app import loaded, options, run_beside
 from foundry_tui.cli.startup.lazy_client import LazyClient
 from foundry_tui.client.changes import Changes
 from foundry_tui.client.store import Store
+from foundry_tui.client.task_defaults import TaskDefaults
 from foundry_tui.demo.cast import COLUMNS, ROWS
 from foundry_tui.demo.story import CUT_AT, CUT_FOR, FAST_FROM
 from foundry_tui.demo.world import DemoError, World
 from foundry_tui.settings.config import Settings
-from foundry_tui.view.task_defaults import TaskDefaults
 
 if TYPE_CHECKING:
     from foundry_tui.demo.player import Player
