@@ -250,6 +250,19 @@ async def test_an_agent_with_modes_alone_has_one_option(world: LocalWorld) -> No
         await offered.until(OptionsChanged((mode,)))
 
 
+async def test_a_mode_that_an_agent_says_in_a_message_is_no_answer(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_OFFERS"] = json.dumps(MODES)
+    async with world.provider() as provider:
+        offered = Offered(provider)
+        task = await world.with_session(provider, world.task())
+        texts = ["[MODE_UPDATE] yolo", "[MODE_UPDATE] is its mark. ", "[MODE_UPDATE] unheard-of"]
+        chunks = ({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}} for text in texts)
+        told = await turn(provider, world, task, "\n".join(f"update {json.dumps(chunk)}" for chunk in chunks))
+        await offered.until_set(mode="yolo")
+        said = [body for kind, body in told.items.values() if kind is TranscriptKind.MESSAGE]
+        assert said == ["".join(texts[1:])]
+
+
 def test_options_that_were_told_before_the_answer_was_read_are_not_forgotten_with_it() -> None:
     def option(value: str) -> dict[str, object]:
         choices = [{"value": "small"}, {"value": "big"}]

@@ -5,7 +5,7 @@ import pytest
 from msgspec import Raw
 
 from backend_stub.agents.sandbox_agent.messages import Message
-from backend_stub.agents.sandbox_agent.questions import question_of
+from backend_stub.agents.sandbox_agent.questions import note_call, question_of
 from backend_stub.agents.sandbox_agent.updates import (
     KEPT_TITLES,
     KEPT_WHOLE,
@@ -46,6 +46,29 @@ def test_chunks_of_one_kind_grow_one_item() -> None:
         (TranscriptKind.THOUGHT, "thinking"),
         (TranscriptKind.MESSAGE, "d"),
     ]
+
+
+def test_a_warning_of_the_agents_program_is_no_part_of_its_answer() -> None:
+    warning = "Model metadata for `mine` not found. Defaulting to fallback metadata; this can degrade performance."
+    items = apply(
+        Translation(prompt_id="p"), chunk(warning), chunk("It "), chunk("is done."), chunk(f"I saw: {warning}")
+    )
+    assert {item.key: (item.kind, item.body) for item in items} == {
+        "p:notice-1": (TranscriptKind.NOTICE, warning),
+        "p:message-2": (TranscriptKind.MESSAGE, f"It is done.I saw: {warning}"),
+    }
+
+
+def test_a_tool_call_that_only_a_question_has_told_of_is_called_as_there() -> None:
+    call = {"toolCallId": "t", "title": "Writing to a.py", "kind": "edit"}
+    params = {"toolCall": call, "options": [{"optionId": "y", "name": "Yes", "kind": "allow_once"}]}
+    message = Message(id=1, method="session/request_permission", params=Raw(msgspec.json.encode(params)))
+    translation = Translation(prompt_id="p")
+    note_call(message, question_of(message, translation), translation)
+    again = msgspec.json.decode(msgspec.json.encode(translation), type=Translation)
+    [item] = apply(again, {"sessionUpdate": "tool_call_update", "toolCallId": "t", "status": "failed"})
+    assert isinstance(item.body, dict)
+    assert [item.body[name] for name in ("title", "kind", "status")] == ["Writing to a.py", "edit", "failed"]
 
 
 def test_the_same_stream_gives_the_same_items_from_any_checkpoint() -> None:

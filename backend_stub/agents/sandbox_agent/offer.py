@@ -9,10 +9,12 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from backend_stub.agents.sandbox_agent.own_words import mode_said
 from backend_stub.agents.sandbox_agent.updates import cut_line
 from backend_stub.domain.agent import CommandsChanged, OptionsChanged, OptionValue, SessionChange, UsageChanged
 from backend_stub.domain.options import with_value
 from foundry_tui.contract.codec import decode
+from foundry_tui.contract.options import find_option
 from foundry_tui.contract.records import (
     Accepts,
     Cost,
@@ -30,6 +32,7 @@ MOST_CHOICES = 5_000
 MOST_COMMANDS = 1_000
 """What is kept of a list that an agent tells; real ones have some dozens, and of models a thousand."""
 MODE, MODEL = "mode", "model"
+MESSAGE = "agent_message_chunk"
 _ABSENT = Raw(b"null")
 _METHODS = {MODE: ("session/set_mode", "modeId"), MODEL: ("session/set_model", "modelId")}
 """How an agent without `configOptions` is asked to change what it calls modes and models."""
@@ -92,6 +95,18 @@ class Offer(Struct, kw_only=True):
             self.options = tuple(_options(said.config_options))
         elif not self.by_config:
             self.options = with_value(self.options, MODE, said.current_mode_id)
+        return OptionsChanged(self.options)
+
+    def take_words(self, update: Raw) -> SessionChange | None:
+        """Take the mode of its own that an agent says in a message, as gemini does; None for all else that it says."""
+        said = _decoded(update, _Spoken)
+        mode = mode_said(said.content.text) if said is not None and said.session_update == MESSAGE else None
+        option = find_option(self.options, MODE)
+        if mode is None or self.by_config or option is None:
+            return None
+        if mode not in [choice.value for choice in option.choices]:
+            return None
+        self.options = with_value(self.options, MODE, mode)
         return OptionsChanged(self.options)
 
     def _cost(self, told: Raw) -> Cost | None:
@@ -212,6 +227,15 @@ class _Update(Struct, rename="camel"):
     used: float = 0
     size: float = 0
     cost: Raw = _ABSENT
+
+
+class _Words(Struct):
+    text: str = ""
+
+
+class _Spoken(Struct, rename="camel"):
+    session_update: str
+    content: _Words
 
 
 class _PromptCapabilities(Struct, rename="camel"):

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 from backend_stub.agents.sandbox_agent.complaints import understood
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError
 from backend_stub.agents.sandbox_agent.offer import KINDS
+from backend_stub.agents.sandbox_agent.own_words import MODE_MARK
 from backend_stub.agents.sandbox_agent.state import StoredSession
 from backend_stub.domain.agent import (
     AcceptsChanged,
@@ -82,10 +83,14 @@ class Offering:
     def take(self, params: Raw) -> bool:
         """Take an update of what is offered; False for any other. Raises `msgspec.DecodeError`."""
         update = decode(params, _Notification).update
-        if decode(update, _Update).session_update not in KINDS:
-            return False
-        self.note(self._holder.state.offer.take(update))
-        return True
+        offer = self._holder.state.offer
+        if decode(update, _Update).session_update in KINDS:
+            self.note(offer.take(update))
+            return True
+        change = offer.take_words(update) if MODE_MARK in bytes(update) else None
+        if change is not None:
+            self.note(change)
+        return change is not None
 
     async def run(self) -> None:
         """Tell of changes for as long as the session is live."""

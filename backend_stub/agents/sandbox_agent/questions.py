@@ -93,6 +93,13 @@ def question_of(message: Message, translation: Translation) -> Question:
     )
 
 
+def note_call(message: Message, question: Question, translation: Translation) -> None:
+    """Keep what this question calls the tool call that it is about."""
+    call = request_of(message).tool_call
+    if call.title:
+        translation.asked_about(call.tool_call_id, question.title, question.tool_kind or "other")
+
+
 def request_of(message: Message) -> Request:
     """What a `session/request_permission` holds; raises `msgspec.DecodeError` when it cannot be read."""
     return _request.decode(message.params)

@@ -15,7 +15,7 @@ from backend_stub.agents.sandbox_agent.complaints import About, understood
 from backend_stub.agents.sandbox_agent.connection import CANCELLED
 from backend_stub.agents.sandbox_agent.intents import intent_of
 from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message, Unreadable, message_of
-from backend_stub.agents.sandbox_agent.questions import question_of, unasked
+from backend_stub.agents.sandbox_agent.questions import note_call, question_of, unasked
 from backend_stub.agents.sandbox_agent.session import STOP_GRACE, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
 from backend_stub.domain.agent import Turn
@@ -246,6 +246,7 @@ class Telling:
         if not question.options:
             await self._cancel_unasked(number, message, "it offers no answer that can be read")
             return
+        note_call(message, question, self._translation)
         if await self._has_room(number, message):
             asks.start_soon(self._ask, number, message, question, await intent_of(message, self._translation, question))
 

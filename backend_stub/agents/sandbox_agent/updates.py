@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.messages import Arrival, Gap, Unreadable
+from backend_stub.agents.sandbox_agent.own_words import is_warning
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.questions import FileEdit
 from foundry_tui.contract.transcript import PlanBody, PlanEntry, ToolCallBody, TranscriptKind
@@ -138,7 +139,8 @@ class Translation(Struct, kw_only=True):
 
     Keys are counted from the start of the turn, so that the same stream read again gives the same keys. What the agent
     says after the turn's end goes on in the same way, until the next turn. `parts` are the text that grows, `beyond`
-    counts the characters of it that are too many to be kept, `unreadable` what could not be read.
+    counts the characters of it that are too many to be kept, `unreadable` what could not be read. `asked` are tool
+    calls that only a question has told of.
     """
 
     prompt_id: str
@@ -151,6 +153,7 @@ class Translation(Struct, kw_only=True):
     tools: dict[str, ToolCallBody] = {}
     ended: dict[str, ToolCallBody] = {}
     titles: dict[str, ToolCallBody] = {}
+    asked: dict[str, ToolCallBody] = {}
     forgotten: int = 0
     inputs: dict[str, ToolInput] = {}
     unreadable: int = 0
@@ -210,6 +213,10 @@ class Translation(Struct, kw_only=True):
         text = _block.decode(update.content).words()
         if not text:
             return None
+        if kind is TranscriptKind.MESSAGE and is_warning(text):
+            self.end_message()
+            self.count += 1
+            return Item(self.key(f"{TranscriptKind.NOTICE}-{self.count}"), TranscriptKind.NOTICE, text.strip())
         another = None not in (update.message_id, self.message_id) and update.message_id != self.message_id
         if self.growing != kind or another:
             self.end_message()
@@ -224,7 +231,15 @@ class Translation(Struct, kw_only=True):
 
     def tool(self, tool_call_id: str) -> ToolCallBody | None:
         """The call of this id as it was told so far."""
-        return self.tools.get(tool_call_id) or self.ended.get(tool_call_id) or self.titles.get(tool_call_id)
+        told = (self.tools, self.ended, self.titles, self.asked)
+        return next((held[tool_call_id] for held in told if tool_call_id in held), None)
+
+    def asked_about(self, tool_call_id: str, title: str, kind: str) -> None:
+        """Keep what a question calls its tool call: what comes of that may be told without a title."""
+        if tool_call_id and self.tool(tool_call_id) is None:
+            self.asked[tool_call_id] = ToolCallBody(title=title, kind=cut_line(kind))
+            if len(self.asked) > KEPT_TITLES:
+                del self.asked[next(iter(self.asked))]
 
     def _tool(self, update: Update) -> Item | None:
         id_ = update.tool_call_id
@@ -249,7 +264,7 @@ class Translation(Struct, kw_only=True):
         body = msgspec.structs.replace(body, **changes)
         shown = msgspec.structs.replace(body, title=cut_line(body.title))
         called_with = self.input_of(id_, update.raw_input, update.locations)
-        for held in (self.tools, self.ended, self.titles, self.inputs):
+        for held in (self.tools, self.ended, self.titles, self.asked, self.inputs):
             held.pop(id_, None)
         if body.status in _ENDED:
             self.ended[id_] = shown
