@@ -18,7 +18,7 @@ def why_not(option: SessionOption, value: OptionValue) -> str | None:
         return None if isinstance(value, bool) else f"{option.name} is true or false."
     if value in [choice.value for choice in option.choices]:
         return None
-    return f"Choose one of {_listed(choice.value for choice in option.choices)} for {option.option_id}."
+    return f"Choose one of {_listed((choice.value for choice in option.choices), value)} for {option.option_id}."
 
 
 def with_value(
@@ -50,23 +50,28 @@ def settled(
             return found, f"it offers no option {name}; it offers {offered(options)}"
         meant = value_of(option, value)
         if why_not(option, meant) is not None:
-            return found, f"{option.option_id} cannot be {value!s}; it offers {offered(options)}"
+            return found, f"{option.option_id} cannot be {value!s}; it offers {offered(options, value)}"
         found[option.option_id] = meant
     return found, None
 
 
-def offered(options: Sequence[SessionOption]) -> str:
-    """All options with their choices, in words that follow "it offers"."""
+def offered(options: Sequence[SessionOption], given: OptionValue = "") -> str:
+    """All options with their choices, in words that follow "it offers"; those first that have what was `given` in them.
+
+    Of some hundred models only the first are named.
+    """
     if not options:
         return "no options at all"
-    return "; ".join(f"{option.option_id}: {_values(option)}" for option in options)
+    return "; ".join(f"{option.option_id}: {_values(option, given)}" for option in options)
 
 
-def _values(option: SessionOption) -> str:
-    return "true, false" if option.type is OptionType.BOOLEAN else _listed(each.value for each in option.choices)
+def _values(option: SessionOption, given: OptionValue) -> str:
+    values = (each.value for each in option.choices)
+    return "true, false" if option.type is OptionType.BOOLEAN else _listed(values, given)
 
 
-def _listed(values: Iterable[str]) -> str:
-    named = list(values)
+def _listed(values: Iterable[str], given: OptionValue) -> str:
+    part = str(given).lower()
+    named = sorted(values, key=lambda value: part not in value.lower())
     more = len(named) - MOST_NAMED
     return ", ".join(named[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -290,7 +290,7 @@ class Commands:
                 raise not_found(f"option {option_id} in this session; there is {offered(options)}")
             if (why := why_not(option, request.value)) is not None:
                 raise wrong_values(("value", why))
-            if option.value != request.value or option.error is not None:
+            if draft.offers.differs(session_id, option, request.value):
                 draft.offers.set(session_id, option, request.value)
 
         task_id = await self._task_of(session_id)

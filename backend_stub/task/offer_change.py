@@ -25,6 +25,12 @@ class OfferChange:
             asked_options = {**self._rows.private.asked_options, session_id: dict(asked)}
             self._rows.private = replace(self._rows.private, asked_options=asked_options)
 
+    def differs(self, session_id: str, option: SessionOption, value: OptionValue) -> bool:
+        """Whether the option is, was refused to be, or is yet to be opened with anything but this value."""
+        asked, options = self._rows.private.asked_options.get(session_id, {}), self._rows.offer(session_id).options
+        wanted = [each for name, each in asked.items() if find_option(options, name) == option]
+        return option.error is not None or any(each != value for each in (option.value, *wanted))
+
     def set(self, session_id: str, option: SessionOption, value: OptionValue) -> None:
         """A person set an option; its agent is still to be told. A session that is yet to be opened is so with this."""
         before = {option.option_id: option.value, **self._unsent(session_id)}

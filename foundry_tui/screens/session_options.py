@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from foundry_tui.actions.context import OPTIONS
 from foundry_tui.actions.table import bindings
 from foundry_tui.contract.options import OptionValue, value_name, value_word
-from foundry_tui.contract.records import OptionChoice, OptionType, SessionOption
+from foundry_tui.contract.records import OptionChoice, OptionType, SessionOption, SessionStatus
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
 from foundry_tui.view.cells import plain
@@ -129,7 +129,10 @@ class SessionOptionsScreen(ScrollActions, FoundryDialog[None]):
         option = next((each for each in self._offered() if row is not None and each.option_id == row.option_id), None)
         if row is None or row.value is None or option is None:
             return
-        if option.value != row.value or option.error is not None:
+        session = self._store.session(self._session_id)
+        # One that could not be opened was asked for something else than its agent has now.
+        opened = session is not None and session.status in (SessionStatus.READY, SessionStatus.RUNNING)
+        if option.value != row.value or option.error is not None or not opened:
             self.foundry.commands.set_option(self._session_id, option.option_id, row.value)
 
     def action_next_option(self) -> None:

@@ -108,11 +108,14 @@ async def test_what_is_chosen_already_is_not_set_again_but_what_was_refused_is()
         assert "✗ not on this account" in text_of(on)
         await on.press("enter")
         assert ("set_option", SESSION, "mode", "plan") in on.commands.calls
-    async with stage(options_scene()) as on:
-        on.app.open_task(TASK)
-        await on.pilot.pause()
-        await on.press("M", "enter", "escape")
-        assert not [call for call in on.commands.calls if call[0] == "set_option"]
+    for status, times in {SessionStatus.READY: 0, SessionStatus.ERROR: 1}.items():
+        session = a_session(status, options=(an_option("mode", "plan", *MODES),))
+        async with stage(store_with(a_task(TaskStatus.IDLE), session)) as on:
+            on.app.open_task(TASK)
+            await on.pilot.pause()
+            await on.press("M", "enter", "escape")
+            asked = [call for call in on.commands.calls if call[0] == "set_option"]
+            assert len(asked) == times, "what was asked for may be something else where no session was opened"
 
 
 async def test_an_agent_that_offers_nothing_says_so_until_it_does() -> None:

@@ -115,6 +115,7 @@ def test_what_is_set_before_a_session_is_opened_takes_the_place_of_what_was_aske
     draft = draft_of(state(2, asked_options={"s0": {"model": "no such", "effort": "high"}}))
     for session_id in ("s0", "s1"):
         draft.offers.learn_options(session_id, (model, fast))
+        assert draft.offers.differs(session_id, model, "default") == (session_id == "s0")
         draft.offers.set(session_id, model, "large")
         draft.offers.set(session_id, fast, True)
     sealed = draft.seal()

@@ -22,8 +22,9 @@ from backend_stub.domain.agent import (
     UsageChanged,
 )
 from backend_stub.domain.errors import AgentError
+from backend_stub.domain.options import MOST_NAMED, settled, why_not
 from backend_stub.providers.local import LocalProvider
-from foundry_tui.contract.records import Accepts, Cost, SessionCommand, SessionOption, Usage
+from foundry_tui.contract.records import Accepts, Cost, OptionChoice, OptionType, SessionCommand, SessionOption, Usage
 from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.test_faults import Loss
 from tests.local.world import LIMIT, LocalWorld, Told, open_gate, prompt, turn
@@ -261,6 +262,17 @@ async def test_a_mode_that_an_agent_says_in_a_message_is_no_answer(world: LocalW
         await offered.until_set(mode="yolo")
         said = [body for kind, body in told.items.values() if kind is TranscriptKind.MESSAGE]
         assert said == ["".join(texts[1:])]
+
+
+def test_of_many_choices_those_are_named_that_are_like_what_was_asked_for() -> None:
+    choices = tuple(
+        OptionChoice(value=f"{maker}/{n}", name="") for maker in ("first", "mine") for n in range(MOST_NAMED)
+    )
+    model = SessionOption(option_id="model", name="Model", type=OptionType.SELECT, value="first/0", choices=choices)
+    _, wrong = settled((model,), {"model": "Mine"})
+    assert wrong is not None
+    assert "it offers model: mine/0, mine/1, " in wrong
+    assert "choose one of mine/0, " in (why_not(model, "mine") or "").lower()
 
 
 def test_options_that_were_told_before_the_answer_was_read_are_not_forgotten_with_it() -> None:
