@@ -3,7 +3,8 @@
 import anyio
 import pytest
 
-from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
+from backend_stub.agents.sandbox_agent.runtime import FORGOT, REMEMBERS, SandboxAgentRuntime
+from backend_stub.agents.sandbox_agent.state import StoredSession
 from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.world import LIMIT, LocalWorld, turn
 
@@ -29,6 +30,24 @@ async def test_it_is_another_process_with_the_same_conversation(world: LocalWorl
         # Cut before it was done, it is done again.
         await provider.agents.restart(world.call(task))
         assert (await turn(provider, world, task, "say three", "p3")).text == "three"
+
+
+async def test_that_it_was_begun_anew_is_said_once_and_of_no_conversation_that_has_not_begun(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_LOADS"] = "1"
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        for prompt_id, notices in {"p1": [], "p2": [REMEMBERS]}.items():
+            await provider.agents.restart(world.call(task))
+            await provider.agents.restart(world.call(task))
+            told = await turn(provider, world, task, "say it", prompt_id)
+            assert told.of(TranscriptKind.NOTICE) == notices
+
+
+def test_what_is_forgotten_is_not_remembered_by_the_next_process() -> None:
+    state = StoredSession(session_id="s", agent="a")
+    for remembers in (True, False, True):
+        state.note_start(REMEMBERS, FORGOT, remembers=remembers)
+    assert state.notices == [FORGOT]
 
 
 async def test_a_prompt_in_the_midst_of_it_starts_no_other_process_beside(world: LocalWorld) -> None:

@@ -409,9 +409,9 @@ class SandboxAgentRuntime:
                 await session.end()
             raise
         if again:
-            # That an idle agent was away is nobody's concern as long as it remembers all.
-            if not (remembers and state.unloaded):
-                state.notices.append(REMEMBERS if remembers else FORGOT)
+            # That an idle agent was away is nobody's concern as long as it remembers all, nor what came before all.
+            if state.prompts and not (remembers and state.unloaded):
+                state.note_start(REMEMBERS, FORGOT, remembers=remembers)
             if state.offer.options:
                 await set_again(session)
             else:

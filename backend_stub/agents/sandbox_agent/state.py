@@ -167,6 +167,11 @@ class StoredSession(Struct, kw_only=True):
         self.wanted[option_id] = value
         self.offer.options = with_value(self.offer.options, option_id, value)
 
+    def note_start(self, kept: str, lost: str, *, remembers: bool) -> None:
+        """Have it said once that the agent was started anew: `lost` if what was said is unknown to it since then."""
+        said = kept if remembers and lost not in self.notices else lost
+        self.notices = [*(each for each in self.notices if each not in (kept, lost)), said]
+
     def take_notices(self) -> list[tuple[str, str]]:
         """What is to be said at the next turn's beginning, which counts as said, by the keys of the notices."""
         notices, self.notices = self.notices, []
