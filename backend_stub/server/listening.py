@@ -100,9 +100,9 @@ def open_endpoint(listen: str, reach: Reach) -> Endpoint:
 def read_token(path: Path) -> str:
     """The token in a file; raises `StartError` when there is none."""
     try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"the token file {path} cannot be read: {error}") from error
+        token = path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as error:
+        raise StartError(f"the token file {path} cannot be read: {error.strerror or error}") from error
     if not token:
         raise StartError(f"the token file {path} is empty: put a secret of your choice into it")
     if not is_token(token):

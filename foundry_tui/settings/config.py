@@ -400,7 +400,7 @@ def _address(text: str) -> Target:
     if text.startswith("unix:"):
         path = text.removeprefix("unix:").removeprefix("//")
         if path and (problem := socket_path_problem(absolute(path))) is not None:
-            raise ConfigError(f"{problem}; set XDG_RUNTIME_DIR or backend.listen to a shorter one")
+            raise FileError(f"{problem}; set XDG_RUNTIME_DIR or backend.listen to a shorter one")
         text = f"unix:{absolute(path) if path else ''}"
     try:
         return Target.parse(text)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from foundry_tui.client.private_files import APP
-from foundry_tui.settings.errors import ConfigError
+from foundry_tui.settings.errors import FileError
 
 
 def config_file(environ: Mapping[str, str] = os.environ) -> Path:
@@ -26,7 +26,7 @@ def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
     try:
         return _folder("XDG_RUNTIME_DIR", environ, "user_runtime_dir")
     except PermissionError as error:
-        raise ConfigError(str(error)) from None
+        raise FileError(str(error)) from None
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:

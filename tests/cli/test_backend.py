@@ -131,6 +131,7 @@ def test_a_second_backend_on_the_folder_refuses_with_one_sentence(cli: Cli) -> N
         (("--listen", "127.0.0.1:9"), "token"),
         (("--listen", "127.0.0.1:0", "--token-file", "/dev/null"), "/dev/null"),
         (("--listen", "127.0.0.1:0", "--token-file", "/nowhere"), "/nowhere"),
+        (("--listen", "unix:/tmp/" + "x" * 120), "/tmp/xxx"),
         (("--database", "mysql://x"), "mysql"),
     ],
 )
