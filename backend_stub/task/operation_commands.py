@@ -57,6 +57,10 @@ class OperationCommands:
             refusal = provider.way_home.why_not(task, repo, request)
 
             def start(draft: TaskChange) -> Operation:
+                for each in draft.task.operations:
+                    # The same, sent once more before this one was kept.
+                    if each.operation_id == operation_id:
+                        return each
                 _refuse(draft, kind, wait=request.wait)
                 if refusal is not None:
                     raise conflict(refusal)

@@ -133,6 +133,23 @@ async def test_a_prompt_that_waits_for_it_goes_on_when_it_is_cancelled_before_it
         await until(backend, task_id, lambda task: task.needs_input == 2)
 
 
+async def test_the_same_one_sent_again_before_it_was_kept_changes_nothing(place: InProcess) -> None:
+    provider, _ = demo(place)
+    async with place.backend(provider, settings()) as backend:
+        task_id, _ = await ready(place, backend)
+        kept = backend.storage.operation
+
+        async def not_yet(operation_id: str) -> None:
+            """Both were looked for before either was kept."""
+
+        setattr(backend.storage, "operation", not_yet)  # noqa: B010 - no type has methods that can be replaced
+        both = [await backend.operations.start(task_id, Commit(operation_id="same")) for _ in range(2)]
+        setattr(backend.storage, "operation", kept)  # noqa: B010 - as above
+        assert {each.operation_id for each in both} == {"same"}
+        task = await until(backend, task_id, lambda task: task.operation is None)
+        assert [each.state for each in task.operations] == [OperationState.DONE]
+
+
 async def test_landing_and_archiving_are_one_commit(place: InProcess) -> None:
     provider, _ = demo(place)
     async with place.backend(provider, settings()) as backend:
