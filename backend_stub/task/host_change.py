@@ -3,6 +3,7 @@
 from backend_stub.domain.hosts import HostIdentity
 from backend_stub.task.rows import TaskRows
 from foundry_tui.contract.activity import Activity, ActivityKind
+from foundry_tui.contract.hosts import away_words
 from foundry_tui.contract.replace import replace
 
 
@@ -22,7 +23,7 @@ class HostChange:
     def wait(self) -> None:
         """Its sandbox is on a host that is lost: nothing goes on before that is back."""
         if not self._waits():
-            said = Activity(kind=ActivityKind.NOTICE, text=self._away(), at=self._rows.now)
+            said = Activity(kind=ActivityKind.NOTICE, text=away_words(self._rows.task.host), at=self._rows.now)
             self._rows.put_task(replace(self._rows.task, activity=said))
 
     def be_back(self) -> None:
@@ -33,7 +34,4 @@ class HostChange:
     def _waits(self) -> bool:
         """Whether the task says that it waits for its host, word for word: nothing else is kept of that."""
         activity = self._rows.task.activity
-        return activity is not None and activity.text == self._away()
-
-    def _away(self) -> str:
-        return f"its host {self._rows.task.host} is away: it goes on when that is back"
+        return activity is not None and activity.text == away_words(self._rows.task.host)

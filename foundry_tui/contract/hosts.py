@@ -34,3 +34,8 @@ class HostList(Record, frozen=True, kw_only=True):
     """`GET /v1/hosts`: all that are known, by name."""
 
     hosts: tuple[Host, ...]
+
+
+def away_words(name: str | None) -> str:
+    """What a task says, word for word, whose sandbox is on a host that is lost: nothing else tells that it waits."""
+    return f"its host {name} is away: it goes on when that is back"

@@ -5,6 +5,7 @@ The filter finds tasks by these words, in the app, on the command line and in th
 
 from enum import StrEnum
 
+from foundry_tui.contract.hosts import away_words
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.contract.wording import Wording
@@ -41,6 +42,12 @@ class Group(StrEnum):
 def needs_person(task: TaskSummary) -> bool:
     """Whether the task waits for a person's answer."""
     return task.needs_input > 0 and task.status in (TaskStatus.RUNNING, TaskStatus.IDLE)
+
+
+def waits_for_host(task: TaskSummary) -> bool:
+    """Whether nothing goes on with the task before the host is back that has its sandbox."""
+    said = task.activity.text if task.activity is not None else ""
+    return task.host is not None and task.status not in ENDED and said == away_words(task.host)
 
 
 def group_of(task: TaskSummary, refused: bool = False) -> Group:

@@ -8,9 +8,10 @@ import re
 from msgspec import Struct
 
 from foundry_tui.contract.activity import Activity, ActivityKind
+from foundry_tui.contract.hosts import away_words
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
-from foundry_tui.contract.task_words import needs_person
+from foundry_tui.contract.task_words import needs_person, waits_for_host
 from foundry_tui.view.answers import answer_words, first_ask, is_answered_by_digits
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import Glyphs
@@ -64,6 +65,8 @@ def behind_time(task: TaskSummary) -> tuple[RowPiece, ...]:
 
 def _is_timed(task: TaskSummary) -> bool:
     """Whether nothing but its state can be said, and since when."""
+    if waits_for_host(task):
+        return False
     if needs_person(task):
         return first_ask(task) is None
     if task.status is TaskStatus.RUNNING:
@@ -84,6 +87,8 @@ def saying(
     keys = keys or RowKeys()
     if reason is not None:
         return Saying(reason, Role.FAILED)
+    if waits_for_host(task) and not needs_person(task):
+        return Saying(away_words(task.host), Role.SAID)
     if timed is not None:
         return Saying(timed, role, behind_time(task))
     ask = first_ask(task)

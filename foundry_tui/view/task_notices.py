@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.contract.hosts import away_words
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import SessionStatus, SessionSummary, TaskDetail, TaskSummary
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import ENDED, PROVISIONING, TaskStatus
+from foundry_tui.contract.task_words import waits_for_host
 from foundry_tui.contract.transcript import TranscriptItem
 from foundry_tui.view.ages import running_time
 from foundry_tui.view.glyphs import UNKNOWN, Glyphs
@@ -170,6 +172,9 @@ def _session_words(
 ) -> TurnState:
     if pending:
         return TurnState("Handing the task to the backend; it is kept if that takes long", "active", None)
+    if waits_for_host(task):
+        away = away_words(task.host)
+        return TurnState(f"{away[0].upper()}{away[1:]}", "warning", glyphs.stale)
     if session is None:
         return TurnState("", "plain", "")
     if not session.status.is_known:

@@ -111,7 +111,7 @@ def operation_line(operation: Operation, *, ascii_only: bool = False) -> str:
     """What an operation under way is doing: `Pull request: push · fix/login to origin`."""
     name = operation_name(operation).capitalize()
     if operation.state is OperationState.QUEUED:
-        return f"{name}: begins when the turn is over"
+        return f"{name}: begins when the turn is over" if operation.request.get("wait") else f"{name}: not begun yet"
     running = next((step for step in operation.steps if step.state is OperationState.RUNNING), None)
     if running is None:
         return f"{name}: beginning"

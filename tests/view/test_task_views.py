@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from foundry_tui.contract.activity import Activity, ActivityKind
+from foundry_tui.contract.hosts import away_words
 from foundry_tui.contract.records import (
     ErrorKind,
     HistoryEvent,
@@ -25,11 +27,14 @@ from foundry_tui.view.diffs import DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNICODE
 from foundry_tui.view.history import details, sentence
 from foundry_tui.view.line_index import LineIndex
+from foundry_tui.view.roles import Role
+from foundry_tui.view.says import saying, timed_text
 from foundry_tui.view.stepper import StepState, failure, spent_text, steps
-from foundry_tui.view.task_notices import chosen_session, empty_state_of
+from foundry_tui.view.task_notices import chosen_session, empty_state_of, turn_words
 from foundry_tui.view.transcript import blocks, entry_of, first_difference, prompts_by_item, unfenced
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_session, make_task
 from tests.app.harness import LIVE
+from tests.app.way_home_scenes import PULL, an_operation
 
 
 def item(index: int, body: str = "x", kind: TranscriptKind = TranscriptKind.MESSAGE) -> TranscriptItem:
@@ -214,3 +219,17 @@ def test_what_has_ended_opens_at_its_first_session_and_offers_no_writing() -> No
     face = empty_state_of(task, second, LIVE, UNICODE, NOW, gone=False, known=True, said=False)
     assert face is not None
     assert (face.headline, face.actions) == ("Nothing was said here", ())
+
+
+@pytest.mark.parametrize("status", [TaskStatus.CREATE_SANDBOX, TaskStatus.RUNNING, TaskStatus.IDLE, TaskStatus.ERROR])
+def test_a_task_whose_host_is_away_says_so_in_the_list_and_on_its_screen_before_all_else(status: TaskStatus) -> None:
+    said = Activity(kind=ActivityKind.NOTICE, text=away_words("build-7"), at=NOW)
+    task = make_detail(1, status, host="build-7", pull_request=PULL, operation=an_operation())
+    session = make_session(1, status=SessionStatus.READY)
+    for away in (False, True):
+        shown = replace(task, activity=said) if away else task
+        timed = timed_text(shown, UNICODE, NOW)
+        line = saying(shown, UNICODE, timed, Role.WORKING).text
+        screen = turn_words(shown, session, UNICODE, NOW, pending=False, asks=False).text
+        assert ("build-7 is away" in line, "build-7 is away" in screen) == (away, away)
+        assert not (away and timed), "nothing goes on that would take its time"

@@ -218,6 +218,8 @@ def test_what_has_landed_is_offered_for_archiving() -> None:
 def test_an_operation_is_one_line() -> None:
     step = OperationStep(name="push", state=OperationState.RUNNING, detail="fix/it to origin")
     assert operation_line(an_operation(steps=(step,))) == "Push: fix/it to origin"
-    assert operation_line(an_operation(OperationState.QUEUED)) == "Push: begins when the turn is over"
+    waiting = an_operation(OperationState.QUEUED)
+    assert operation_line(waiting) == "Push: not begun yet"
+    assert operation_line(replace(waiting, request={"wait": True})) == "Push: begins when the turn is over"
     opening = an_operation(kind=OperationKind.PULL_REQUEST, steps=(step,))
     assert operation_line(opening) == "Pull request: push · fix/it to origin"
