@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from backend_stub.agents.sandbox_agent import steering
 from backend_stub.agents.sandbox_agent.messages import Gap, Message, Unreadable
 from backend_stub.agents.sandbox_agent.session import Session
 from backend_stub.domain.agent import Steered
@@ -105,3 +106,29 @@ async def test_cut_while_it_was_on_its_way_its_answer_tells_what_became_of_it(wo
             await provider.agents.follow(world.call(task), prompt(task, ""), told)
     assert told.text.endswith("two")
     assert len(world.agent_saw("_session/steering")) == 1
+
+
+async def test_what_an_agent_has_that_has_not_said_so_is_not_said_into_its_turn_again(
+    world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, gate = world.folder / "answer", world.folder / "gate"
+    os.mkfifo(answer)
+    world.environ["ACP_AGENT_STEERS"] = str(answer)
+    monkeypatch.setattr(steering, "ANSWER_WAIT", 0.05)
+    async with world.provider() as provider:
+        task = await world.with_session(provider, world.task())
+        async with in_turn(world, provider, task, gate, cut=True) as told, anyio.create_task_group() as group:
+            group.start_soon(provider.agents.steer, world.call(task), prompt(task, "only the tests", "p2"))
+            await told.until(lambda: "heard" in told.text)
+            group.cancel_scope.cancel()
+    async with world.provider() as provider:
+        await provider.agents.attach(world.call(task))
+        assert await steer(provider, world, task) is Steered.UNKNOWN
+        assert await steer(provider, world, task) is Steered.UNKNOWN
+        await anyio.to_thread.run_sync(open_gate, answer)
+        await anyio.to_thread.run_sync(open_gate, gate)
+        with anyio.fail_after(LIMIT):
+            await provider.agents.follow(world.call(task), prompt(task, ""), told)
+        # Its turn is over: what the agent answered meanwhile tells that this is no prompt of its own.
+        assert (await turn(provider, world, task, "only the tests", "p2")).text == ""
+    assert (len(world.agent_saw("_session/steering")), len(world.agent_saw("session/prompt"))) == (1, 1)
