@@ -162,9 +162,10 @@ class DemoAgents:
             await anyio.sleep_forever()
         late = [step for step in script.steps if step.late is not None]
         if late and self._group is not None:
-            self._group.start_soon(self._say_late, call.task.task_id, prompt, late)
+            self._group.start_soon(self._say_late, call.task.task_id, prompt, turn, late)
 
-    async def _say_late(self, task_id: str, prompt: Prompt, steps: Sequence[Step]) -> None:
+    async def _say_late(self, task_id: str, prompt: Prompt, turn: Turn, steps: Sequence[Step]) -> None:
+        await turn.over.wait()
         for number, step in enumerate(steps):
             await anyio.sleep(LATE_SECONDS if step.ms is None else step.ms / 1000)
             if self.on_said is not None:

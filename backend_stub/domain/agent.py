@@ -31,6 +31,9 @@ class Reply:
 class Turn(Protocol):
     """Where a turn is told. Everything told under the same key is the same item or request, also after a restart."""
 
+    over: anyio.Event
+    """Set once the end of the turn is committed, or nobody follows it any more."""
+
     async def say(self, key: str, kind: TranscriptKind, body: str | dict[str, Any]) -> None:
         """Add the transcript item of this key, or replace its body. Cheap: growth is gathered for 50 ms."""
         ...

@@ -451,6 +451,8 @@ class Sessions:
             made = await self._checkpoints.after(actor, call, (prompt.prompt_id,))
             await actor.commit(turn.ending(partial(fail_turn, prompt=prompt, error=error, made=made)))
             self._work.look_soon(actor.task_id)
+        finally:
+            turn.over.set()
         self._attempts.pop(prompt.prompt_id, None)
         return None
 

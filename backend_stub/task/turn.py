@@ -179,6 +179,7 @@ class LiveTurn:
         """`heard` is called with each thing that the agent tells. `rules_of` gives the config's rules about permission
         in a repository, by its id.
         """
+        self.over = anyio.Event()
         self._actor = actor
         self._heard = heard
         self._rules_of = rules_of

@@ -356,7 +356,7 @@ def test_a_turn_asks_in_its_steps_with_all_that_a_person_has_to_judge(backend: B
 
 
 def test_a_late_step_is_said_after_the_turn(backend: BackendProcess) -> None:
-    backend.set_script({"default": {"turn": {"steps": [{"message": "one"}, {"late": "two", "ms": 50}], "ms": 40}}})
+    backend.set_script({"default": {"turn": {"steps": [{"message": "one"}, {"late": "two", "ms": 0}], "ms": 40}}})
     task = backend.create()
     backend.wait_task(task["task_id"], "idle")
     session = f"/v1/sessions/{task['sessions'][0]['session_id']}"

@@ -167,6 +167,7 @@ class Told:
     """A `Turn` that keeps what it was told, over restarts too, and answers what it is asked when a test says so."""
 
     def __init__(self) -> None:
+        self.over = anyio.Event()
         self.items: dict[str, tuple[TranscriptKind, Any]] = {}
         self.questions: dict[str, Question] = {}
         self.intents: dict[str, Intent] = {}
