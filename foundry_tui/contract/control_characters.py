@@ -1,13 +1,20 @@
 """The characters that a terminal obeys, or that reorder what stands around them, instead of being shown.
 
 These are the controls of ASCII and ISO 6429 (C0, DEL, C1), the separators of lines and paragraphs, the overrides,
-embeddings and isolates of the direction of writing, and halves of surrogate pairs, which no terminal can be sent.
+embeddings and isolates of the direction of writing, and halves of surrogate pairs, which no terminal can be sent. Nor
+is a joiner shown that joins no two pictures: terminals give both letters their cells, where what lays out counts one.
 """
 
 import re
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _MARKED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+JOINER = "\u200d"
+_PICTURE = (
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u2460-\u24ff\u25a0-\u27bf"
+    "\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]"
+)
+_STRAY_JOINER = re.compile(f"(?<!{_PICTURE})(?<!{_PICTURE}\ufe0f){JOINER}|{JOINER}(?!{_PICTURE})")
 _UNSEEN = re.compile(f"{_MARKED.pattern[:-1]}\u200b-\u200f\u2060-\u206f\ufeff]")
 """The marked ones, and those that take no room: two texts that look alike are told apart by them."""
 _SPACES = "\t\n\v\f\r\x85\u2028\u2029"
@@ -36,7 +43,11 @@ def harmless(text: str, *, lines: bool = False) -> str:
 
     `lines` keeps newlines. A text that has none comes back as it is.
     """
-    if text.isprintable() or _MARKED.search(text) is None:
+    if text.isprintable():
+        return text
+    if JOINER in text:
+        text = _STRAY_JOINER.sub("", text)
+    if _MARKED.search(text) is None:
         return text
     return text.replace("\r\n", "\n").translate(_LINE_STAND_INS if lines else _STAND_INS)
 

@@ -2,7 +2,10 @@
 
 from rich.cells import cell_len, set_cell_size
 
-from foundry_tui.contract.control_characters import harmless
+from foundry_tui.contract.control_characters import JOINER, harmless
+
+_LOOKS = dict.fromkeys((ord(JOINER), 0xFE0F, *range(0x1F3FB, 0x1F400)))
+"""What makes one picture of two, a picture of a letter, or another one of it: terminals differ in its cells."""
 
 
 def plain(text: str) -> str:
@@ -10,29 +13,33 @@ def plain(text: str) -> str:
     return harmless(text)
 
 
-_JOINER = "\u200d"
-"""Makes one glyph of the letters beside it, so at an end of a text it would take what stands there into that."""
+def flat(text: str) -> str:
+    """The same with each letter by itself, so that it has the same cells on any terminal."""
+    shown = plain(text)
+    return shown if shown.isascii() else shown.translate(_LOOKS)
+
+
+def cells_of(text: str) -> int:
+    """The cells that it then takes."""
+    return cell_len(flat(text))
 
 
 def fit(text: str, width: int, ellipsis: str = "…") -> str:
-    """The text in exactly `width` cells: padded with spaces, or cut with an ellipsis where it ends."""
+    """The text in exactly `width` cells of any terminal: padded with spaces, or cut with an ellipsis where it ends."""
     if width <= 0:
         return ""
-    text = plain(text).strip(_JOINER)
+    text = flat(text)
     if cell_len(text) > width:
-        text = set_cell_size(text, width - 1).rstrip(_JOINER) + ellipsis
+        text = set_cell_size(text, width - 1) + ellipsis
     return text + " " * (width - cell_len(text))
 
 
 def fit_end(text: str, width: int, ellipsis: str = "…") -> str:
     """The text in at most `width` cells, cut with an ellipsis where it begins: the end of a path says most."""
-    text = plain(text)
+    text = flat(text)
     if cell_len(text) <= width:
         return text
     begin, room = len(text), width - 1
     while begin and (room := room - cell_len(text[begin - 1])) >= 0:
         begin -= 1
-    # Letters that make one glyph together may take more cells than each by itself.
-    while begin < len(text) and cell_len(text[begin:]) > width - 1:
-        begin += 1
-    return ellipsis + text[begin:].lstrip(_JOINER)
+    return ellipsis + text[begin:]

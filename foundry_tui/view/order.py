@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from rich.cells import cell_len
-
 from foundry_tui.contract.filter import Entry, Term, entry_of, matches, matching, narrows, parse
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED
 from foundry_tui.contract.task_words import Group, group_of
-from foundry_tui.view.cells import plain
+from foundry_tui.view.cells import cells_of
 from foundry_tui.view.groups import Grouping, Heading, ListLine, Sorting, SortKey, arrange, sort_key
 from foundry_tui.view.labels import title_of
 from foundry_tui.view.rows import Needs
@@ -68,16 +66,23 @@ class TaskOrder:
 
     @property
     def needs(self) -> Needs:
-        """The cells that the longest names of repositories, agents, hosts and tasks have; one host needs none."""
+        """What the names of repositories, agents, hosts and tasks need; one host needs nothing."""
         if self._needs is None:
             hosts = self._hosts if sum(1 for name in self._hosts if name) > 1 else ()
             repo, agent, host = map(_longest, (self._repos, self._agents, hosts))
-            self._needs = Needs(repo, agent, host, max(self._titles, default=0))
+            self._needs = Needs(repo, agent, host, max(self._titles, default=0), len(self._repos))
         return self._needs
 
     def ids(self) -> list[str]:
         """The tasks shown, top to bottom."""
         return [line for line in self.lines if isinstance(line, str)]
+
+    def group_of(self, task_id: str | None) -> set[str]:
+        """The tasks shown that stand in the group of this one, it among them; none where it is not shown."""
+        if task_id is None or task_id not in self.position:
+            return set()
+        head = self._keys[task_id][0]
+        return {each for each in self._sorted if self._keys[each][0] == head}
 
     def reset(self) -> None:
         """Read all tasks anew and arrange them."""
@@ -207,7 +212,7 @@ class TaskOrder:
         was = self._names.get(task_id)
         now = None
         if task is not None:
-            now = (task.repo_label, task.agent, _living_on(task), cell_len(plain(title_of(task))))
+            now = (task.repo_label, task.agent, _living_on(task), cells_of(title_of(task)))
         if was == now:
             return
         self._needs = None
@@ -267,7 +272,7 @@ class TaskOrder:
 
 def _longest(names: Iterable[str]) -> int:
     """Cells of the longest of these names."""
-    return max((cell_len(plain(name)) for name in names), default=0)
+    return max(map(cells_of, names), default=0)
 
 
 def _living_on(task: TaskSummary) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
-from rich.cells import cell_len
 
 from foundry_tui.contract.filter import Term
 from foundry_tui.contract.records import TaskSummary
@@ -12,7 +11,7 @@ from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
 from foundry_tui.contract.task_words import Group, group_of
 from foundry_tui.view.ages import age
 from foundry_tui.view.answers import first_ask, said_in_title
-from foundry_tui.view.cells import fit, plain
+from foundry_tui.view.cells import cells_of, fit, flat
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import Glyphs
 from foundry_tui.view.highlights import spans
@@ -22,10 +21,12 @@ from foundry_tui.view.says import RowKeys, Saying, behind_time, context_share, s
 
 GAP = 2
 """Cells between columns."""
-LEAST_SAID = 14
+LEAST_SAID = 10
 """Cells that a text keeps before what stands behind it has any."""
 WITH_REPO, WITH_HOST, WITH_AGENT, WITH_BRANCH = 84, 96, 108, 176
 """The widths from which there are these columns."""
+WITH_SEVERAL_REPOS = 70
+"""The width from which the repository stands there where the list has several: with a preview beside it, too."""
 LONGEST_BRANCH = 40
 LONGEST_HOST = 16
 LONGEST_TITLE = 60
@@ -38,12 +39,15 @@ _SHARE = 8
 
 
 class Needs(Struct, frozen=True):
-    """Cells that the longest name of a repository, an agent, a host, where there are several, and a task have."""
+    """Cells that the longest name of a repository, an agent, a host, where there are several, and a task have; and how
+    many repositories there are.
+    """
 
     repo: int = 12
     agent: int = 6
     host: int = 0
     title: int = 44
+    repos: int = 1
 
 
 class Columns(Struct, frozen=True):
@@ -73,7 +77,8 @@ def columns_for(width: int, needs: Needs | None = None, *, marks: bool = False, 
     agent = min(needs.agent, 16) + _SHARE if width >= WITH_AGENT else 0
     host = min(needs.host, LONGEST_HOST) if width >= WITH_HOST else 0
     branch = min(LONGEST_BRANCH, (width - 120) // 2) if width >= WITH_BRANCH else 0
-    repo = min(needs.repo, max(16, room // 6)) if with_repo and width >= WITH_REPO else 0
+    tells_repo = with_repo and width >= (WITH_REPO if needs.repos < 2 else WITH_SEVERAL_REPOS)
+    repo = min(needs.repo, max(16 if width >= WITH_REPO else 12, room // 6)) if tells_repo else 0
     rest = room - sum(column + GAP for column in (agent, host, branch, repo) if column) - GAP
     share = max(8, min(44, rest * 2 // 5 if repo else rest * 9 // 20))
     ample = max(share, min(LONGEST_TITLE, rest - AMPLE_SAID))
@@ -119,7 +124,7 @@ def moving_parts(
 
     Its age is that of `now`; what it does is timed by `heard`, which stands still while nothing is heard of it.
     """
-    behind = sum(cell_len(text) for text, _ in behind_time(task))
+    behind = sum(cells_of(text) for text, _ in behind_time(task))
     room = columns.said - (GAP + behind if behind else 0)
     width = room if room >= LEAST_SAID else columns.said
     state = timed_text(task, glyphs, heard.now_ms(), creation, width=width)
@@ -140,23 +145,23 @@ def _found(text: str, role: Role, terms: Sequence[Term], field: str = "") -> lis
 
 def _cells_of(said: Saying) -> int:
     """The cells that all of it takes."""
-    behind = sum(cell_len(plain(text)) for text, _ in said.behind)
-    return cell_len(plain(said.text)) + (GAP + behind if behind else 0)
+    behind = sum(cells_of(text) for text, _ in said.behind)
+    return cells_of(said.text) + (GAP + behind if behind else 0)
 
 
 def _fitting(said: Saying, width: int) -> Saying:
     """The same without what stands behind the text where that has no room."""
-    text = cell_len(plain(said.text))
+    text = cells_of(said.text)
     return said if width - (_cells_of(said) - text) >= min(LEAST_SAID, text) else replace(said, behind=())
 
 
 def _said(said: Saying, width: int, glyphs: Glyphs, role: Role | None, terms: Sequence[Term]) -> list[RowPiece]:
     """What the task says, cut where there is no more room, and at the right what stands behind it."""
-    text_width = width - (_cells_of(said) - cell_len(plain(said.text)))
+    text_width = width - (_cells_of(said) - cells_of(said.text))
     pieces = _found(fit(said.text, text_width, glyphs.ellipsis), role or said.role, terms)
     if not said.behind:
         return pieces
-    return [*pieces, (" " * GAP, Role.DIM), *((plain(text), role or own) for text, own in said.behind)]
+    return [*pieces, (" " * GAP, Role.DIM), *((flat(text), role or own) for text, own in said.behind)]
 
 
 def row_pieces(
@@ -192,7 +197,7 @@ def row_pieces(
     # The repository takes of the cells of what the task says those that would be empty. A title does not: the
     # columns behind it would stand elsewhere in each row, and move whenever the task says something else.
     spare = max(0, columns.said - _cells_of(said))
-    more_repo = max(0, min(spare, cell_len(plain(task.repo_label)) - columns.repo)) if columns.repo else 0
+    more_repo = max(0, min(spare, cells_of(task.repo_label) - columns.repo)) if columns.repo else 0
     if columns.repo:
         repo = fit(task.repo_label, columns.repo + more_repo, glyphs.ellipsis)
         pieces += [gap, *_found(repo, quiet or Role.REPO, terms, "repo")]
@@ -221,5 +226,5 @@ def _agent(task: TaskSummary, width: int, glyphs: Glyphs, terms: Sequence[Term])
     """The agent's name, and how much of its context is used."""
     share = context_share(task)
     used = "" if share is None else f" {glyphs.separator} {share} %"
-    name = fit(task.agent, min(width - len(used), cell_len(plain(task.agent))), glyphs.ellipsis)
-    return [*_found(name, Role.DIM, terms, "agent"), (used.ljust(width - cell_len(name)), Role.DIM)]
+    name = fit(task.agent, min(width - len(used), cells_of(task.agent)), glyphs.ellipsis)
+    return [*_found(name, Role.DIM, terms, "agent"), (used.ljust(width - cells_of(name)), Role.DIM)]

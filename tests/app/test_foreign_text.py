@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
-from rich.cells import cell_len
+from rich.cells import cell_len, get_character_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -25,10 +25,13 @@ from foundry_tui.client.commands import CommandProblem
 from foundry_tui.client.statistics import Diagnostics, TopicDiagnostics
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic
+from foundry_tui.contract.questions import Ask, PermissionOption
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.requests import Diff
+from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.control_filter import CONTROL_FILTER
+from foundry_tui.widgets.task_list import TaskList
 from tests.app import task_scenes
 from tests.app.factories import NOW, make_task
 from tests.app.harness import LIVE, make_store, stage
@@ -121,6 +124,23 @@ async def test_no_control_of_any_field_reaches_the_terminal(
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         check_nothing_obeyed(on.app)
+
+
+async def test_no_joiner_of_any_name_moves_the_columns_of_the_list() -> None:
+    """What lays out counts no cells for a letter behind one, and terminals do."""
+    odd = "\u200d日\u200d本a\u200db\u200d👩\u200d💻❤\ufe0f👍🏽"
+    ask = Ask(permission_id="q", session_id="s", title=f"{odd}?", at=NOW, options=(
+        PermissionOption(option_id="y", name=odd, kind="allow_once"),
+    ))  # fmt: skip
+    task = make_task(1, TaskStatus.RUNNING, title=odd * 9, branch=odd, repo_label=odd, prompt=odd, agent=odd, host=odd)
+    tasks = [task, replace(task, task_id="other", host="b", needs_input=1, asks=(ask,)), make_task(3)]
+    for width in (60, 80, 120, 160, 220):
+        async with stage(make_store(tasks), size=(width, 30)) as on:
+            shown = on.app.screen.query_one(TaskList)
+            strips = [shown.render_line(y) for y in range(shown.size.height)]
+            assert odd[1] in "".join(strip.text for strip in strips)
+            for strip in strips:
+                assert sum(map(get_character_cell_size, strip.text)) == shown.size.width, strip.text
 
 
 MARKUP = "[/x] [@click=app.quit]quit[/]"

@@ -296,6 +296,14 @@ def test_columns_give_way_as_the_width_shrinks() -> None:
     assert cell_len(row(120, hosts=7, host="build-7")) == 120
 
 
+@pytest.mark.parametrize("width", [72, 78])
+def test_of_several_repositories_a_task_tells_its_own_beside_the_preview_too(width: int) -> None:
+    several, one = columns_for(width, Needs(repo=16, repos=2)), columns_for(width, Needs(repo=16))
+    assert several.repo == 12 and several.title >= 16 and several.said >= 27
+    assert one.repo == 0
+    assert columns_for(60, Needs(repo=16, repos=2)).repo == 0
+
+
 @pytest.mark.parametrize("width", [60, 84, 120, 146, 220])
 def test_titles_take_what_they_need_of_the_room_that_is_there(width: int) -> None:
     short, usual, long = (columns_for(width, Needs(title=cells)) for cells in (24, 44, 200))
