@@ -20,7 +20,8 @@ def _applies(_: Context) -> bool:
     return True
 
 
-_OF_SELECTION = frozenset({"mark", "back", "undo"})
+_WITH_MARKS = frozenset({"mark", "back", "undo", "show_help"})
+"""What the footer has beside what acts on the marked: the ways on and out, and where all keys are told."""
 
 
 class Action(Struct, frozen=True):
@@ -68,6 +69,6 @@ class Action(Struct, frozen=True):
 
 def acts_on_marked(action: Action, context: Context) -> bool:
     """Whether the footer has a place for it: while tasks are marked, only for what acts on these, or on the marks."""
-    if not context.selecting or action.id in _OF_SELECTION:
+    if not context.selecting or action.id in _WITH_MARKS:
         return True
     return action.of is not None and any(map(action.of, context.marked))

@@ -47,6 +47,7 @@ from foundry_tui.actions.dialogs import DIALOGS, FIELDS
 from foundry_tui.actions.model import Action
 from foundry_tui.actions.task import TASK_ROWS
 from foundry_tui.actions.way_home import BRINGING_HOME
+from foundry_tui.contract.filter import EXAMPLES
 
 
 def find(action_id: str) -> Action:
@@ -175,7 +176,7 @@ _TASKS_SCREEN: Sequence[Action] = (
         "filter",
         "slash",
         "filter",
-        "Filter as you type: words, status:failed, repo:x, agent:x, host:x, branch:x, id:x, !not.",
+        f"Filter as you type: words, {', '.join(EXAMPLES.values())}, !not.",
         "View",
         _T,
         footer=4,
@@ -212,7 +213,15 @@ _TASKS_SCREEN: Sequence[Action] = (
         why_not=needs_list,
         footer=11,
     ),
-    Action("mark_all", "ctrl+a", "mark all", "Mark every task as filtered now.", "Selection", _T, why_not=needs_list),
+    Action(
+        "mark_all",
+        "ctrl+a",
+        "mark all",
+        "Mark the group of the highlighted task, then all tasks, then none; what is filtered is marked at once.",
+        "Selection",
+        _T,
+        why_not=needs_list,
+    ),
     Action("group", "b", "group", "Group by state or by repository.", "View", _T, footer=12),
     Action("sort", "S", "sort", "Sort within groups: newest, last changed, title, repository.", "View", _T, footer=13),
 )

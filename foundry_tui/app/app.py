@@ -336,10 +336,6 @@ class FoundryApp(textual_compat.UnusedKeys, textual_compat.MendedApp):
             if isinstance(screen, TasksScreen):
                 screen.unmark(task.task_id for task in tasks)
 
-    def go_on_from(self, retried: Sequence[TaskSummary]) -> None:
-        if isinstance(self.screen, TasksScreen):
-            self.screen.tasks.go_on_from({task.task_id for task in retried})
-
     def actions_of(self, screen: Screen[Any]) -> list[Action]:
         """The actions that apply while this screen is on top."""
         return actions.live(self.context_of(screen), dialog=isinstance(screen, ModalScreen))

@@ -20,10 +20,6 @@ class Host(Shell, Protocol):
     @property
     def app(self) -> App[Any]: ...
 
-    @property
-    def typed_at(self) -> float:
-        """When something was typed last, by the monotonic clock, in seconds."""
-
     def context(self) -> "Context":
         """What actions would act on now."""
 
@@ -35,9 +31,6 @@ class Host(Shell, Protocol):
 
     def unmark(self, tasks: "Sequence[TaskSummary]") -> None:
         """An action was done to those of these that it is for: they are marked no longer."""
-
-    def go_on_from(self, retried: "Sequence[TaskSummary]") -> None:
-        """These are tried again: where that was asked for in the list, its cursor goes on to the next failed task."""
 
     def open_new_task(self, repo: str | None = None, draft: CreateTask | None = None) -> None:
         """Open the new-task dialog, for a repository, or filled in from an earlier request."""

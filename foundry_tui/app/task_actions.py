@@ -1,6 +1,6 @@
 """What can be done to tasks from any screen: retry, archive with a moment to undo, kill, remove, copy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,14 @@ from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.questions import POLICY_WORDS
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
+from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.labels import retry_words
 from foundry_tui.view.starts import start_again
 from foundry_tui.view.way_home import GIVE_CHECKS, GIVE_COMMENTS
 
 if TYPE_CHECKING:
     from foundry_tui.app.host import Host
+    from foundry_tui.widgets.task_list import TaskList
 
 
 class TaskActions:
@@ -41,7 +43,7 @@ class TaskActions:
         elif tasks and tasks[0].task_id not in creations:
             self._host.reply(retry_words(tasks[0], resent=failed_in_turn(tasks[0])), f"Retry {quantity(tasks)}")
         self._host.unmark(targets)
-        self._host.go_on_from(tasks)
+        self._go_on_from(tasks, has_failed)
 
     def action_make_ready(self) -> None:
         targets = self._host.context().targets
@@ -51,25 +53,42 @@ class TaskActions:
         if tasks:
             self._host.reply("What failed is not sent again: write to go on.", f"Make {quantity(tasks)} ready")
         self._host.unmark(targets)
-        self._host.go_on_from(tasks)
+        self._go_on_from(tasks, has_failed)
 
     def action_archive(self) -> None:
         targets = self._host.context().targets
-        tasks = [task for task in targets if is_living(task) and task.task_id not in self._archiving.task_ids]
+        tasks = list(filter(self._stays, targets))
         if not tasks:
             return
-        self._archiving.finish()
         self._archiving.begin(tasks)
         self._refresh_changes(tasks)
         self._host.unmark(targets)
         self._host.app.notify(f"Archiving {quantity(tasks)}. Press u to undo.", timeout=UNDO_SECONDS)
         self._host.context_changed()
+        self._go_on_from(tasks, self._stays)
+
+    def _stays(self, task: TaskSummary) -> bool:
+        """Whether it lives and nobody has asked for its end."""
+        return is_living(task) and task.task_id not in self._archiving.task_ids
 
     def action_undo(self) -> None:
-        if self._archiving.take_back():
+        if task_ids := self._archiving.take_back():
             self._host.app.clear_notifications()
-            self._host.app.notify("Not archived.", timeout=2)
+            more = " Press u again for what was archived before." if self._archiving.task_ids else ""
+            self._host.app.notify(f"Not archived.{more}", timeout=2)
             self._host.context_changed()
+            if (tasks := self._tasks_in_view()) is not None and task_ids[0] in tasks.order.position:
+                tasks.put_cursor(task_ids[0])
+
+    def _tasks_in_view(self) -> "TaskList | None":
+        """The list, where it is on top."""
+        screen = self._host.app.screen
+        return screen.tasks if isinstance(screen, TasksScreen) else None
+
+    def _go_on_from(self, done: Sequence[TaskSummary], wanted: Callable[[TaskSummary], bool]) -> None:
+        """Where this was asked for in the list, its cursor goes on to the next task that it could be asked for."""
+        if (tasks := self._tasks_in_view()) is not None:
+            tasks.go_on_from({task.task_id for task in done}, wanted)
 
     def action_kill(self) -> None:
         targets = self._host.context().targets

@@ -16,7 +16,18 @@ from foundry_tui.contract.pull_request import PullRequestState
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.task_words import STATUS_WORDS, group_of
 
-FIELDS = ("status", "repo", "agent", "host", "branch", "id", "pr", "is")
+EXAMPLES = {
+    "status": "status:failed",
+    "repo": "repo:x",
+    "agent": "agent:x",
+    "is": "is:unread",
+    "pr": "pr:open",
+    "branch": "branch:x",
+    "host": "host:x",
+    "id": "id:x",
+}
+"""How each field is written, those first that are wanted most: what tells of the filter makes its words of these."""
+FIELDS = tuple(EXAMPLES)
 FUZZY_FROM = 4
 """Characters from which on a word may be written with slips."""
 FUZZY_SCORE = 80.0

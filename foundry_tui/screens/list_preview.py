@@ -1,6 +1,7 @@
 """The preview beside the task list, and the answers that are given from there."""
 
 from collections.abc import Callable, Container
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from textual.screen import Screen
@@ -15,6 +16,7 @@ from foundry_tui.view.clock import LastHeard
 from foundry_tui.view.preview import changes_words, is_prepared, open_question, session_in_view
 from foundry_tui.view.prompt_queue import above_composer, in_conversation, without_told_reason
 from foundry_tui.view.questions import answers_of
+from foundry_tui.view.unread import Unread
 
 if TYPE_CHECKING:
     from foundry_tui.screens.shell import Shell
@@ -29,6 +31,8 @@ HOLD_AFTER = 0.1
 """Seconds for which a task is shown before the whole of it is asked for."""
 CHANGES_AFTER = 0.5
 """Seconds for which it is shown before its changes are counted."""
+HERE_FOR = 60.0
+"""Seconds since a key was pressed for which a person is taken to read what is shown."""
 
 
 class ListScreen(Protocol):
@@ -75,6 +79,7 @@ class ListPreview:
         """How the task stood for which changes were counted last, or soon will be."""
         self._answered: dict[str, str] = {}
         """The tasks of the questions, by permission_id, whose answers are on their way."""
+        self._unread = Unread()
 
     @property
     def is_open(self) -> bool:
@@ -173,6 +178,8 @@ class ListPreview:
         if widget is None or not widget.display or self._out_of_sight:
             return
         creation = self._owner.creation_of(task.task_id) if task is not None else None
+        if task is not None:
+            self._unread.look(task)
         widget.show(task, creation, self._changes.get(task.task_id, "") if task is not None else "")
         self._show_conversation(widget, task)
         self._hold_soon(task)
@@ -193,9 +200,21 @@ class ListPreview:
         widget.show_question(ask, more, keys, self._owner.key_of("open"))
 
     def tick(self) -> None:
-        """A second has passed."""
-        if self._widget is not None and self._widget.display:
-            self._widget.tick()
+        """A second has passed: a task counts as read once it was in sight for some of them."""
+        if self._widget is None or not self._widget.display:
+            return
+        self._widget.tick()
+        task = self._task()
+        if task is not None and self._unread.second(task, in_sight=self._is_read(self._widget, task)):
+            self._owner.foundry.commands.mark(task.task_id, False)
+
+    def _is_read(self, widget: "Preview", task: TaskSummary) -> bool:
+        """Whether a person is likely to read the task here now, and would not lose it from the list by that."""
+        app = self._owner.foundry
+        lists_unread = any(term.field == "is" for term in self._owner.tasks.order.terms)
+        if self._out_of_sight or self._following is not None or lists_unread or not widget.tells(task.task_id):
+            return False
+        return self._owner.screen.app.app_focus and monotonic() - app.typed_at < HERE_FOR
 
     # What it asks for.
 

@@ -67,6 +67,10 @@ class Shell(Protocol):
         """Whether something that was typed has not come to its end."""
 
     @property
+    def typed_at(self) -> float:
+        """When something was typed last, by the monotonic clock, in seconds."""
+
+    @property
     def loaded(self) -> bool:
         """Whether the backend has told of its tasks, so that an empty list is the truth."""
 

@@ -6,6 +6,7 @@ from textual.widgets import Input, Static
 
 from foundry_tui.actions.context import FILTER
 from foundry_tui.actions.table import bindings
+from foundry_tui.contract.filter import EXAMPLES
 
 
 class FilterInput(Input):
@@ -21,7 +22,7 @@ class FilterRow(Grid):
     def compose(self) -> ComposeResult:
         yield Static("/", id="filter-mark")
         yield FilterInput(
-            placeholder="words status: repo: agent: branch: id: is:unread !not",
+            placeholder=" ".join(("words", *(each.removesuffix("x") for each in EXAMPLES.values()), "!not")),
             id="filter",
             compact=True,
         )

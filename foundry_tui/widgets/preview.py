@@ -156,6 +156,11 @@ class Preview(Vertical, can_focus=False):
         width, height = part.content_size
         return len(lines) == height and all(cell_len(line) <= width for line in lines)
 
+    def tells(self, task_id: str) -> bool:
+        """Whether it has what was said in this task, what it asks, or why it failed."""
+        told = (self._transcript, self.request, self._failure)
+        return self._subject is not None and self._subject.task_id == task_id and any(part.display for part in told)
+
     def tick(self) -> None:
         """A second has passed."""
         if self._subject is not None:

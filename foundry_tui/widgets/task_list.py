@@ -1,6 +1,6 @@
 """The task list as lines: only what is seen is drawn, and only what changed is drawn again."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from foundry_tui.contract.records import TaskSummary
-from foundry_tui.contract.status import ENDED, RELEASING, TaskStatus
+from foundry_tui.contract.status import ENDED, RELEASING
 from foundry_tui.contract.task_words import needs_person
 from foundry_tui.view.clock import FRAMES_A_SECOND, Clock, LastHeard
 from foundry_tui.view.glyphs import Glyphs
@@ -159,9 +159,12 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh_line(self.order.position[task_id])
 
     def mark_all(self) -> None:
-        """Mark all tasks that are shown, or none when all are marked."""
+        """Mark the cursor's group, then all tasks that are shown, then none of these; what is filtered at once."""
         shown = set(self.order.ids())
-        self.marked = set() if shown <= self.marked else self.marked | shown
+        wanted = shown if self.order.terms else self.order.group_of(self.cursor)
+        if wanted <= self.marked:
+            wanted = shown
+        self.marked = self.marked - shown if wanted <= self.marked else self.marked | wanted
         self.refresh()
         self.post_message(self.Marked())
 
@@ -212,18 +215,11 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
         else:
             self.put_cursor(next((id_ for id_ in reversed(waiting) if position[id_] < here), waiting[-1]))
 
-    def go_on_from(self, retried: Container[str]) -> None:
-        """These failed tasks are tried again: the cursor goes on to the next failed one, below or else above."""
-        tasks, here = self.store.tasks, self.order.position.get(self.cursor or "", -1)
-        if self.cursor is None or self.cursor not in retried:
-            return
-        failed = [
-            id_
-            for id_ in self.order.ids()
-            if id_ not in retried and (task := tasks.get(id_)) is not None and task.status is TaskStatus.ERROR
-        ]
-        below = next((id_ for id_ in failed if self.order.position[id_] > here), None)
-        self._go_to(below or (failed[-1] if failed else None))
+    def go_on_from(self, done: Container[str], wanted: Callable[[TaskSummary], bool]) -> None:
+        """These tasks were seen to: a cursor on one of them goes on to the next that is wanted, below or above."""
+        here, tasks = self.order.position.get(self.cursor or ""), self.store.tasks
+        if here is not None and self.cursor in done:
+            self._go_to(self.order.nearest(here, lambda id_: id_ in tasks and id_ not in done and wanted(tasks[id_])))
 
     def put_cursor(self, task_id: str | None) -> None:
         """Put the cursor on a task and scroll to it."""

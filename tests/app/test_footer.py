@@ -1,10 +1,13 @@
 """What the footer and `?` promise holds where the focus is, and no key is silent."""
 
 import pytest
+from click.testing import CliRunner
 from textual.widgets import Static, TextArea
 
 from foundry_tui.app.options import Options
+from foundry_tui.cli.commands.tasks import list_tasks
 from foundry_tui.client.store import Store
+from foundry_tui.contract.filter import EXAMPLES, FIELDS, parse
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.help import HelpScreen
@@ -12,6 +15,7 @@ from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
+from foundry_tui.widgets.filter_row import FilterInput
 from foundry_tui.widgets.permission import PermissionRequest
 from tests.app import task_scenes as scenes
 from tests.app.factories import make_repo, make_task
@@ -141,6 +145,18 @@ async def test_help_finds_keys_by_what_they_do() -> None:
         assert page() == whole and "end search" not in text_of(on, ActionBar)
         await on.press("slash", "enter", "escape")
         assert not isinstance(on.app.screen, HelpScreen)
+
+
+async def test_each_field_of_the_filter_is_told_where_one_looks_for_it() -> None:
+    command = CliRunner().invoke(list_tasks, ["--help"]).output
+    async with stage(a_store(), size=(160, 60)) as on:
+        await on.press("slash")
+        written = on.app.screen.query_one(FilterInput).placeholder
+        await on.press("escape", "question_mark")
+        page = str(on.app.screen.query_one("#help-text", Static).render())
+        for field in FIELDS:
+            assert parse(EXAMPLES[field])[0].field == field
+            assert all(f"{field}:" in told for told in (command, written, page)), field
 
 
 async def test_help_scrolls_with_the_keys_of_lists() -> None:

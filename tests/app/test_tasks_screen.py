@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import Input
 
-from foundry_tui.app import confirmations
+from foundry_tui.app import archiving, confirmations
 from foundry_tui.app.options import Options
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic, TopicKind
@@ -27,6 +27,7 @@ from foundry_tui.contract.work import Work
 from foundry_tui.screens import list_preview
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.groups import Heading
+from foundry_tui.view.unread import READ_AFTER
 from foundry_tui.widgets.bars import ActionBar, TopBar
 from foundry_tui.widgets.empty_state import EmptyList
 from foundry_tui.widgets.preview import Preview
@@ -478,6 +479,43 @@ async def test_the_preview_counts_changes_again_once_the_list_is_back(monkeypatc
         assert "+3 -1 in 1 file" in text_of(s, Preview)
 
 
+def read(s: Stage) -> list[tuple[object, ...]]:
+    """Let as many seconds pass as reading takes; what was marked as read by now."""
+    screen = s.app.screen_stack[0]
+    assert isinstance(screen, TasksScreen)
+    for _ in range(READ_AFTER):
+        screen.on_tick()
+    return [call for call in calls(s) if call[0] == "mark"]
+
+
+async def test_what_is_read_in_the_preview_for_some_seconds_is_unread_no_longer() -> None:
+    detail = make_detail(1, S.IDLE, title="Ready", unread=True, sessions=(make_session(1),))
+    store = store_with(detail, a_session(transcript=a_transcript()))
+    async with stage(store) as s:
+        assert read(s) == [], "nobody has pressed a key yet"
+        await s.press("j")
+        s.app.app_focus = False
+        assert read(s) == [], "nobody looks at this terminal"
+        s.app.app_focus = True
+        assert read(s) == [("mark", TASK, False)]
+
+
+async def test_what_is_not_seen_in_the_preview_stays_unread() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("end", "up", "up")
+        assert cursor(s) == "Ready" and read(s) == [], "nothing of what was said has come"
+    detail = make_detail(1, S.IDLE, title="Ready", unread=True, sessions=(make_session(1),))
+    async with stage(store_with(detail, a_session(transcript=a_transcript()))) as s:
+        await s.press("slash", *"is:unread", "enter")
+        assert cursor(s) == "Ready" and read(s) == [], "it would go from under one's eyes"
+        await s.press("escape", "space")
+        assert read(s) == [], "it is not shown"
+        await s.press("space", "question_mark")
+        assert read(s) == [], "the help lies over it"
+        await s.press("escape")
+        assert read(s) == [("mark", TASK, False)]
+
+
 async def test_b_groups_by_repository_and_back() -> None:
     store = make_store([make_task(1, repo_label="shop"), make_task(2, repo_label="docs")])
     async with stage(store) as s:
@@ -544,7 +582,7 @@ async def test_before_a_removal_the_backend_is_made_to_look_at_what_would_be_los
         assert calls(s) == []
 
 
-async def test_archive_can_be_undone_and_goes_ahead_when_the_next_is_asked_for() -> None:
+async def test_archive_can_be_undone() -> None:
     async with stage(some_tasks()) as s:
         await s.press("a")
         assert calls(s) == [] and "undo" in footer(s)
@@ -552,22 +590,33 @@ async def test_archive_can_be_undone_and_goes_ahead_when_the_next_is_asked_for()
         await s.press("u")
         assert "archived in a moment" not in shown(s)
         assert calls(s) == [] and "undo" not in footer(s)
-        await s.press("a", "down", "a")
-        assert calls(s) == [("archive", task_id(1), False)]
 
 
-async def test_what_is_being_archived_can_be_taken_back_also_when_asked_for_twice() -> None:
-    """It was asked for at once then, and `u` said that it was not archived."""
+async def test_archiving_goes_on_to_the_next_task_and_each_can_be_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archiving, "UNDO_SECONDS", 60)
     async with stage(some_tasks()) as s:
-        await s.press("a", "a", "u")
-        assert calls(s) == []
-        assert "archived in a moment" not in shown(s)
+        await s.press("a", "a")
+        assert shown(s).count("archived in a moment") == 2 and cursor(s) == "Provisions"
+        await s.press("u")
+        assert shown(s).count("archived in a moment") == 1 and cursor(s) == "Asks two"
+        assert "undo" in footer(s)
+        await s.press("u")
+        assert "archived in a moment" not in shown(s) and cursor(s) == "Asks one"
+        assert calls(s) == [] and "undo" not in footer(s)
 
 
-async def test_an_archiving_that_was_not_undone_is_sent_when_the_app_is_left() -> None:
+async def test_archiving_the_last_that_lives_goes_back_to_the_one_above() -> None:
     async with stage(some_tasks()) as s:
-        await s.press("a", "ctrl+q")
-    assert calls(s) == [("archive", task_id(1), False)]
+        await s.press("end", "up", "a")
+        assert cursor(s) == "Ready", "what has ended is not gone on to"
+        await s.press("v", "k", "k", "v", "a")
+        assert cursor(s) == "Provisions", "nor what was marked and archived"
+
+
+async def test_archivings_that_were_not_undone_are_sent_when_the_app_is_left() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("a", "a", "ctrl+q")
+    assert calls(s) == [("archive", task_id(1), False), ("archive", task_id(2), False)]
 
 
 async def test_what_would_be_lost_is_named_before_it_is_forced() -> None:
@@ -669,13 +718,24 @@ async def test_archiving_the_marked_ones_says_how_many() -> None:
         assert not the_list(s).selecting
 
 
-async def test_all_shown_are_marked_and_retried_where_that_is_possible() -> None:
+async def test_the_group_is_marked_then_all_then_none_and_what_is_filtered_at_once() -> None:
     async with stage(some_tasks()) as s:
+        await s.press("down", "ctrl+a")
+        assert the_list(s).marked == {task_id(1), task_id(2)}
         await s.press("ctrl+a")
         assert len(the_list(s).marked) == 7
         await s.press("ctrl+a")
         assert not the_list(s).marked
-        await s.press("ctrl+a", "r")
+        await s.press("v", "end", "slash", *"s", "enter", "ctrl+a")
+        filtered = set(the_list(s).order.ids())
+        assert len(filtered) > 2 and the_list(s).marked == filtered | {task_id(2)}
+        await s.press("ctrl+a")
+        assert the_list(s).marked == {task_id(2)} - filtered
+
+
+async def test_all_are_marked_and_retried_where_that_is_possible() -> None:
+    async with stage(some_tasks()) as s:
+        await s.press("ctrl+a", "ctrl+a", "r")
         assert calls(s) == [("retry", task_id(6))]
         assert [said.title for said in s.app._notifications] == ["Retry “Failed”"]
         assert not the_list(s).selecting
@@ -683,13 +743,20 @@ async def test_all_shown_are_marked_and_retried_where_that_is_possible() -> None
 
 async def test_the_footer_counts_the_marked_tasks_that_an_action_is_for() -> None:
     async with stage(some_tasks(), size=(160, 36)) as s:
-        await s.press("ctrl+a")
+        await s.press("ctrl+a", "ctrl+a")
         assert "r retry 1" in footer(s) and "a archive 6" in footer(s)
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+async def test_the_way_to_all_keys_is_told_while_tasks_are_marked(width: int) -> None:
+    async with stage(some_tasks(), size=(width, 36)) as s:
+        await s.press("v")
+        assert "? keys" in footer(s)
 
 
 async def test_marks_that_a_filter_hides_stay_when_the_others_are_acted_on() -> None:
     async with stage(some_tasks(), size=(160, 36)) as s:
-        await s.press("ctrl+a", "slash", *"Failed", "enter")
+        await s.press("ctrl+a", "ctrl+a", "slash", *"Failed", "enter")
         assert "1 marked, 6 more hidden" in bar(s)
         await s.press("r")
         assert calls(s) == [("retry", task_id(6))]

@@ -128,7 +128,7 @@ def test_any_text_is_a_filter(query: str, task: TaskSummary) -> None:
     [
         (
             "foo:bar",
-            "foo: is no field, and looked for as it stands; fields are status, repo, agent, host, branch, id, pr",
+            "foo: is no field, and looked for as it stands; fields are status, repo, agent, is, pr, branch, host, id",
         ),
         ("status:bogus", "this version knows no status bogus; there are needs, queued, name"),
         ("status:failed,ready", "this version knows no status failed,ready"),

@@ -66,7 +66,7 @@ def list_tasks(
     through the others as well.
 
     S is a status as --json has it, or a word of the app (failed, ready); given several times, any of them. F is written
-    as in the app: words, status:, repo:, agent:, host:, branch:, id:, is:unread, !not.
+    as in the app: words, status:, repo:, agent:, is:unread, pr:open, branch:, host:, id:, !not.
 
     In a pipe, one task a line, tab-separated: task_id, status, repository, branch, title, agent, needs_input,
     created_at (milliseconds).
