@@ -1,6 +1,6 @@
 """The demo agent: takes prompts, tells a scripted turn, asks for permission when the script says so."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -157,7 +157,9 @@ class DemoAgents:
         left_out = images_left_out(prompt.attachments, (await self._offer(call)).accepts, call.task.agent)
         if left_out is not None:
             await turn.say("attachments", TranscriptKind.NOTICE, left_out)
-        await _Telling(script, turn, begun, partial(self._tell_usage, call, prompt.session_id)).tell()
+        use = partial(self._tell_usage, call, prompt.session_id)
+        edit = partial(self._world.edit, call.task.task_id, prompt.prompt_id)
+        await _Telling(script, turn, begun, use, edit).tell()
         if strikes and script.hang == "after":
             await anyio.sleep_forever()
         late = [step for step in script.steps if step.late is not None]
@@ -204,9 +206,18 @@ class _Telling:
     once, and nothing that was told before is taken back.
     """
 
-    def __init__(self, script: TurnScript, turn: Turn, begun: float, use: Callable[[Usage], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        script: TurnScript,
+        turn: Turn,
+        begun: float,
+        use: Callable[[Usage], Awaitable[None]],
+        edit: Callable[[Collection[int]], Awaitable[None]],
+    ) -> None:
+        """`edit` is told which of the script's edits were made, by their places among these."""
         self._script = script
         self._use = use
+        self._edit = edit
         self._turn = turn
         self._start = anyio.current_time() - begun
         self._plan: tuple[str, ...] = ()
@@ -217,7 +228,9 @@ class _Telling:
         steps = [*(step for step in self._script.steps if step.late is None), Step(message=self._script.reply)]
         share = self._script.ms / 1000 / sum(step.ms is None for step in steps)
         end, denied = 0.0, False
+        edits = 0
         for number, step in enumerate(steps):
+            made, edits = range(edits, edits + len(step.made)), edits + len(step.made)
             begin, end = end, end + (share if step.ms is None else step.ms / 1000)
             if number == len(steps) // 2 and self._script.permission is not None:
                 begin = max(begin, self._script.ms / 2000)
@@ -229,11 +242,12 @@ class _Telling:
             if step.permission is not None:
                 await self._reach(end)
                 denied = not await self._ask(f"permission-{number}", step)
+                await self._edit(() if denied else made)
             elif step.form is not None or step.url is not None:
                 await self._reach(end)
                 denied = not await self._elicit(f"elicitation-{number}", step)
             else:
-                await self._tell_step(f"step-{number}", number, step, begin, end)
+                await self._tell_step(f"step-{number}", number, step, begin, end, made)
         await self._tell_plan(len(steps), len(steps))
 
     async def _reach(self, seconds: float) -> None:
@@ -267,7 +281,9 @@ class _Telling:
         self._start += anyio.current_time() - asked
         return reply.action is AnswerAction.ACCEPT
 
-    async def _tell_step(self, key: str, number: int, step: Step, begin: float, end: float) -> None:
+    async def _tell_step(
+        self, key: str, number: int, step: Step, begin: float, end: float, made: Collection[int]
+    ) -> None:
         if step.usage is not None:
             await self._reach(end)
             await self._use(step.usage)
@@ -282,6 +298,7 @@ class _Telling:
         else:
             await self._tell_tool(key, step, "in_progress")
             await self._reach(end)
+            await self._edit(made)
             await self._tell_tool(key, step, "completed")
 
     async def _tell_text(self, key: str, kind: TranscriptKind, text: str, begin: float, end: float) -> None:

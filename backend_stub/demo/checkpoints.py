@@ -1,4 +1,4 @@
-"""Checkpoints of the demo world: each turn whose script edits files has two, and they are remembered in its journal."""
+"""Checkpoints of the demo world: each turn that changed files has two, and they are remembered in its journal."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -14,7 +14,6 @@ from backend_stub.domain.checkpoints import unknown_checkpoint
 from backend_stub.domain.clock import Runtime
 from backend_stub.domain.errors import ProviderError
 from foundry_tui.contract.checkpoints import LAST, Checkpoint, When
-from foundry_tui.contract.questions import FileEdit
 from foundry_tui.contract.records import FileDiff, Repo, TaskDetail
 
 
@@ -27,19 +26,20 @@ class DemoCheckpoints:
         self._runtime = runtime
 
     async def begin(self, call: Call, prompt_id: str) -> None:
-        """What a turn edits is known from the script at its end."""
+        """What a turn has edited is known from the world's journal at its end."""
 
     async def end(self, call: Call, prompt_ids: Collection[str]) -> Sequence[Checkpoint]:
         task_id, made = call.task.task_id, []
         known = {each.checkpoint.prompt_id for each in self._world.kept(task_id)}
         for prompt_id in prompt_ids:
-            if prompt_id in known or prompt_id not in self._world.prompts or not self._edits(call.task):
+            kept, now = self._world.kept(task_id), self._world.edited(task_id)
+            was = frozenset(kept[-1].left if kept else ())
+            changed = self._world.edits.get(prompt_id, frozenset()) & now - was
+            if prompt_id in known or prompt_id not in self._world.prompts or not changed:
                 continue
-            was, kept = self._world.edited(task_id), self._world.kept(task_id)
-            # Said into the turn of another, a prompt comes before that one's end.
             begun = max(self._world.prompts[prompt_id].at, kept[-1].checkpoint.at if kept else 0)
-            for when, edited, at in ((When.BEFORE, was, begun), (When.AFTER, True, None)):
-                made.append(await self.keep(call.task, when, prompt_id, edited=edited, left=edited, at=at))
+            for when, edited, at in ((When.BEFORE, was, begun), (When.AFTER, now, None)):
+                made.append(await self.keep(call.task, when, prompt_id, edited=edited, left=now, at=at, over=was))
         return made
 
     async def all(self, task: TaskDetail, repo: Repo) -> Sequence[Checkpoint]:
@@ -71,13 +71,21 @@ class DemoCheckpoints:
         )
 
     async def keep(
-        self, task: TaskDetail, when: When, cause: str, *, edited: bool, left: bool, at: int | None = None
+        self,
+        task: TaskDetail,
+        when: When,
+        cause: str,
+        *,
+        edited: Collection[int],
+        left: Collection[int],
+        at: int | None = None,
+        over: Collection[int] = (),
     ) -> Checkpoint:
-        """Remember a checkpoint of files that have the script's edits, or have not; `left`: what they have after it.
+        """Remember a checkpoint of files that have these of the script's edits; `left`: what they have after it.
 
-        It is of now, or of the time `at`.
+        It is of now, or of the time `at`. `over` is what they had at the checkpoint before it.
         """
-        files = [file_diff(edit) for edit in self._edits(task)] if when is When.AFTER else []
+        files = self._diff(task, over, edited) if when is When.AFTER else ()
         checkpoint = Checkpoint(
             checkpoint_id=f"{when}-{hashlib.sha256(cause.encode()).hexdigest()[:12]}",
             prompt_id=None if when is When.UNDO else cause,
@@ -87,24 +95,24 @@ class DemoCheckpoints:
             added=sum(file.added or 0 for file in files),
             removed=sum(file.removed or 0 for file in files),
         )
-        await self._world.keep(task.task_id, KeptFiles(checkpoint=checkpoint, edited=edited, left=left))
+        kept = KeptFiles(checkpoint=checkpoint, edited=tuple(sorted(edited)), left=tuple(sorted(left)))
+        await self._world.keep(task.task_id, kept)
         return checkpoint
-
-    def count(self, task: TaskDetail) -> int:
-        """Files that the script's turn edits."""
-        return len(self._edits(task))
 
     def _since(self, task: TaskDetail, since: str) -> tuple[FileDiff, ...]:
         then = self.target(task.task_id, None if since == LAST else since)
         if then is None:
             raise unknown_checkpoint(since)
-        now = self._world.edited(task.task_id)
-        if now is then.edited:
-            return ()
-        return tuple(file_diff(edit, back=then.edited) for edit in self._edits(task))
+        return self._diff(task, then.edited, self._world.edited(task.task_id))
 
-    def _edits(self, task: TaskDetail) -> tuple[FileEdit, ...]:
+    def _diff(self, task: TaskDetail, then: Collection[int], now: Collection[int]) -> tuple[FileDiff, ...]:
+        """What makes files that have the script's edits of now of those that had the edits of then."""
         try:
-            return self._script.read().turn(task.prompt).edits
+            edits = self._script.read().turn(task.prompt).edits
         except ScriptError as error:
             raise ProviderError(str(error)) from error
+        return tuple(
+            file_diff(edit, back=place in then)
+            for place, edit in enumerate(edits)
+            if (place in then) is not (place in now)
+        )

@@ -103,6 +103,11 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def all_edits(self) -> tuple[FileEdit, ...]:
         return self.edits if self.edit is None else (self.edit, *self.edits)
 
+    @property
+    def made(self) -> tuple[FileEdit, ...]:
+        """What it makes of files when it is done."""
+        return self.edits if self.tool is None else self.all_edits
+
 
 class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a turn goes: its steps, spread over `ms` and what they take themselves, then the reply; half-way it may ask
@@ -115,8 +120,8 @@ class TurnScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def edits(self) -> tuple[FileEdit, ...]:
-        """What the turn makes of files."""
-        return tuple(edit for step in self.steps for edit in (step.edits if step.tool is None else step.all_edits))
+        """What the turn makes of files if it comes to its end."""
+        return tuple(edit for step in self.steps for edit in step.made)
 
 
 class PullRequestScript(CallScript, frozen=True, kw_only=True, forbid_unknown_fields=True):

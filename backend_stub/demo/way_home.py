@@ -120,7 +120,7 @@ class DemoWayHome:
         target = self._checkpoints.target(task_id, asked)
         if target is None:
             raise ProviderError("There is no such checkpoint.", retryable=False)
-        files = self._checkpoints.count(call.task) if made.edited is not made.left else 0
+        files = len(set(made.edited) ^ set(made.left))
         notice = undone(target.checkpoint, await progress.prompt(target.checkpoint.prompt_id))
         result: dict[str, Any] = {
             "checkpoint_id": made.checkpoint.checkpoint_id,

@@ -1,7 +1,7 @@
 """What exists in the demo world: a journal of its own, so that it remembers what the backend forgets."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,18 +20,20 @@ from foundry_tui.contract.codec import decode, encode
 
 
 class KeptFiles(Struct, frozen=True, kw_only=True):
-    """A checkpoint, whether the files had the script's edits then, and whether they have them from then on (`left`)."""
+    """A checkpoint, and which of the script's edits the files had then, and have from then on (`left`), by their places
+    among these.
+    """
 
     checkpoint: Checkpoint
-    edited: bool
-    left: bool
+    edited: tuple[int, ...]
+    left: tuple[int, ...]
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the journal, and of the effects log: a call that began, or an effect that happened.
 
-    `options` and `kept`, of which the journal alone has lines, are what a session's options were set to, and a
-    checkpoint.
+    `options`, `edits` and `kept`, of which the journal alone has lines, are what a session's options were set to, the
+    script's edits that the turn of a prompt has made, by their places, and a checkpoint.
     """
 
     at: int
@@ -43,6 +45,7 @@ class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     prompt_id: str | None = None
     operation_id: str | None = None
     options: dict[str, str | bool] | None = None
+    edits: tuple[int, ...] | None = None
     kept: KeptFiles | None = None
 
 
@@ -81,6 +84,9 @@ class World:
         """What was done, in order, by operation_id."""
         self.options: dict[str, dict[str, str | bool]] = {}
         """What options were set to, by session_id."""
+        self.edits: dict[str, frozenset[int]] = {}
+        """Which of the script's edits turns have made, by their prompts."""
+        self._edited: dict[str, frozenset[int]] = {}
         self._kept: dict[str, list[KeptFiles]] = {}
         last = self._take(journal.replay())
         if last is not None and (log := script.effects_log()) is not None:
@@ -128,10 +134,14 @@ class World:
         """The task's checkpoints, oldest first."""
         return self._kept.get(task_id, ())
 
-    def edited(self, task_id: str) -> bool:
-        """Whether the task's files have the script's edits, as far as its checkpoints tell."""
-        kept = self.kept(task_id)
-        return kept[-1].left if kept else False
+    def edited(self, task_id: str) -> frozenset[int]:
+        """Which of the script's edits the task's files have."""
+        return self._edited.get(task_id, frozenset())
+
+    async def edit(self, task_id: str, prompt_id: str, places: Collection[int]) -> None:
+        """The turn of this prompt has made these of the script's edits; those that it has made are not made again."""
+        if new := tuple(sorted(set(places) - self.edits.get(prompt_id, frozenset()))):
+            await self._note(Line(task_id=task_id, prompt_id=prompt_id, edits=new, at=self._runtime.now()))
 
     async def keep(self, task_id: str, kept: KeptFiles) -> None:
         """A checkpoint is there from now on."""
@@ -210,6 +220,10 @@ class World:
             self.calls[task_id, line.call] += 1
         elif line.kept is not None:
             self._kept.setdefault(task_id, []).append(line.kept)
+            self._edited[task_id] = frozenset(line.kept.left)
+        elif line.edits is not None and line.prompt_id:
+            self._edited[task_id] = self.edited(task_id).union(line.edits)
+            self.edits[line.prompt_id] = self.edits.get(line.prompt_id, frozenset()).union(line.edits)
         elif line.options is not None and line.session_id:
             self.options.setdefault(line.session_id, {}).update(line.options)
         elif line.operation_id is not None and line.effect is not None:
@@ -228,7 +242,7 @@ class World:
 
 
 def _is_logged(line: Line) -> bool:
-    return line.options is None and line.kept is None
+    return line.options is None and line.edits is None and line.kept is None
 
 
 def _add_missing(log: Path, document: bytes) -> None:

@@ -26,7 +26,7 @@ from foundry_tui.contract.agents import KNOWN
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.questions import PermissionPolicy
-from foundry_tui.contract.records import FileDiff, Sandbox, SessionStatus, TaskDetail
+from foundry_tui.contract.records import FileDiff, Sandbox, TaskDetail
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.starts import StartedFrom
 from foundry_tui.contract.work import Work
@@ -159,26 +159,23 @@ class DemoProvider:
             return ()
 
     async def diff(self, task: TaskDetail, newer: int | None = None) -> Diff | None:
-        """What the script says that the task's turns edit, once one of them has ended."""
+        """What the task's turns have edited so far."""
         if task.sandbox is None:
             return None
-        under_way = any(session.status is SessionStatus.RUNNING for session in task.sessions)
-        ended = self._world.calls[task.task_id, "turn"] - under_way
         try:
-            return Diff(files=self._edited(task, ended), computed_at=self._runtime.now())
+            return Diff(files=self._edited(task), computed_at=self._runtime.now())
         except ScriptError:
             return None
 
-    def _edited(self, task: TaskDetail, turns: int) -> tuple[FileDiff, ...]:
-        """What so many turns of the task have edited by the script, and nobody has undone; raises `ScriptError`."""
-        if self._world.kept(task.task_id) and not self._world.edited(task.task_id):
-            return ()
-        return tuple(map(file_diff, self._script.read().turn(task.prompt).edits)) if turns > 0 else ()
+    def _edited(self, task: TaskDetail) -> tuple[FileDiff, ...]:
+        """What turns of the task have edited by the script, and nobody has undone; raises `ScriptError`."""
+        made, edits = self._world.edited(task.task_id), self._script.read().turn(task.prompt).edits
+        return tuple(file_diff(edit) for place, edit in enumerate(edits) if place in made)
 
     async def work(self, call: Call, *, after_turn: bool = False) -> Work | None:
         """A branch without commits of its own, in which the edits of the turns so far stand uncommitted."""
         try:
-            files = self._edited(call.task, self._world.calls[call.task.task_id, "turn"])
+            files = self._edited(call.task)
         except ScriptError:
             return None
         done = [each.kind for each in self._world.operations.values() if each.task_id == call.task.task_id]

@@ -323,6 +323,34 @@ def test_what_a_turn_edits_is_the_task_s_diff_and_its_sandbox_a_folder(backend: 
     assert not folder.exists()
 
 
+def test_a_turn_that_is_stopped_has_edited_what_it_had_come_to(backend: BackendProcess) -> None:
+    edits = [{"tool": f"Edit {name}", "edit": {"path": name, "new": "n\n"}} for name in ("a.py", "b.py", "c.py")]
+    steps = [{**edits[0], "ms": 1}, {"permission": "Edit b.py?", "edits": [edits[1]["edit"]], "ms": 1}, edits[2]]
+    backend.set_script({"default": {"turn": {"ms": 60_000, "steps": steps}}})
+    task_id = backend.create()["task_id"]
+    task = backend.wait_task(task_id, lambda task: any(each["state"] == "open" for each in task["permissions"]))
+    (question,) = task["permissions"]
+
+    def changed() -> list[str]:
+        return [file["path"] for file in backend.get(f"/v1/tasks/{task_id}/diff")["files"]]
+
+    assert changed() == ["a.py"], "what is not allowed yet is not done"
+    backend.http.post(f"/v1/permissions/{question['permission_id']}", json={"option_id": "deny"})
+    backend.post(f"/v1/sessions/{task['sessions'][0]['session_id']}/stop")
+    backend.wait_task(task_id, lambda task: (task.get("work") or {}).get("files") == 1)
+    assert changed() == ["a.py"]
+    before, after = backend.get(f"/v1/tasks/{task_id}/checkpoints")["checkpoints"]
+    assert (before["when"], before["files"], after["when"], after["files"]) == ("before", 0, "after", 1)
+
+
+def test_a_turn_that_failed_has_edited_nothing(backend: BackendProcess) -> None:
+    edit = {"tool": "Edit", "edit": {"path": "a.py", "new": "n\n"}}
+    backend.set_script({"default": {"turn": {"fail": "no more tokens", "steps": [edit]}}})
+    task_id = backend.create()["task_id"]
+    backend.wait_task(task_id, "error")
+    assert backend.get(f"/v1/tasks/{task_id}/diff")["files"] == []
+
+
 def test_a_turn_asks_in_its_steps_with_all_that_a_person_has_to_judge(backend: BackendProcess) -> None:
     edit = {"path": "app.py", "old": "a\n", "new": "b\n"}
     options = [{"option_id": "x1", "name": "Go", "kind": "allow_once"}]
