@@ -20,6 +20,8 @@ LOOKS = 2
 """Pull requests that are asked about at once."""
 LIMIT = 90.0
 """Seconds that asking about one may take."""
+AGAIN_MS = 3_000
+"""Milliseconds between two looks at one for those who ask how it stands."""
 SOONEST_MS, LATEST_MS = 15_000, 300_000
 """Milliseconds between two looks at one: the former while checks run, growing to the latter while nothing changes."""
 
@@ -43,6 +45,11 @@ class PullRequests:
         limited = self._limit_ends()
         self._queue.wake(task_id, limited or None if at is None else max(at, limited))
 
+    def look_now(self, task_id: str) -> None:
+        """Somebody asks how it stands, and is not to read what was so minutes ago."""
+        self._waits.pop(task_id, None)
+        self._queue.wake(task_id, max(self._last.get(task_id, 0) + AGAIN_MS, self._limit_ends()))
+
     def look_soon(self, task_id: str) -> None:
         """Something was done that changes it."""
         self._waits.pop(task_id, None)
@@ -56,8 +63,9 @@ class PullRequests:
         self._last.pop(task_id, None)
 
     async def comments(self, task_id: str) -> Sequence[Comment]:
-        """What was said about lines of the task's pull request; raises `RefusedError`."""
+        """What was said about lines of the task's pull request, at which it is looked again; raises `RefusedError`."""
         way_home, call = await self._side(task_id)
+        self.look_now(task_id)
         if way_home is None:
             return ()
         try:

@@ -6,6 +6,7 @@ from foundry_tui.actions.availability import needs_real
 from foundry_tui.actions.context import CHECKPOINTS, TASK, Context
 from foundry_tui.actions.model import Action
 from foundry_tui.contract.records import TaskDetail
+from foundry_tui.view.way_home import has_turn_to_undo
 from foundry_tui.view.way_home import why_no_undo as why_no_undo_of
 
 
@@ -25,9 +26,9 @@ def why_no_undo(context: Context) -> str | None:
 
 
 def place_of_undo(context: Context) -> int:
-    """Behind the way home, where something was changed and can be set back."""
-    work = None if context.task is None else context.task.work
-    return 10 if work is not None and work.files and why_no_undo(context) is None else 0
+    """Behind the way home, where a turn has changed something that can be set back."""
+    changed = context.task is not None and has_turn_to_undo(context.task)
+    return 10 if changed and why_no_undo(context) is None else 0
 
 
 _K = frozenset({TASK})

@@ -1,5 +1,6 @@
 """The dialog that says what can be done next with a task's work, does it, and shows it being done."""
 
+from contextlib import suppress
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ from textual.widgets.option_list import Option
 from foundry_tui.actions.context import WAY_HOME, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.commands import cleared_key
+from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.events import Topic, TopicKind
+from foundry_tui.contract.pull_request import IN_PROGRESS
 from foundry_tui.contract.records import Operation, OperationState, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog
@@ -108,6 +111,14 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
             self._stand_on(self._taken)
         if taken:
             self.action_take_step()
+        pull = task.pull_request if (task := self._shown_task) is not None else None
+        if pull is not None and pull.state in IN_PROGRESS:
+            self.run_worker(self._look_again(), group="pull-request")
+
+    async def _look_again(self) -> None:
+        """Have the backend look at the pull request now: it does for whoever asks what is said of it."""
+        with suppress(RequestError):
+            await self.foundry.commands.review_comments(self._task_id)
 
     def on_unmount(self) -> None:
         self._topics.release_all()

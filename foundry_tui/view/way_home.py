@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from foundry_tui.contract.checkpoints import When
 from foundry_tui.contract.operations import Apply, Commit, HandOver, Land, PullRequest, Push, StartOperation, Update
 from foundry_tui.contract.pull_request import (
     IN_PROGRESS,
@@ -15,6 +16,7 @@ from foundry_tui.contract.pull_request import (
 )
 from foundry_tui.contract.pull_request import PullRequest as OpenedPullRequest
 from foundry_tui.contract.records import (
+    HistoryKind,
     Operation,
     OperationKind,
     OperationState,
@@ -216,6 +218,23 @@ def why_no_undo(task: TaskSummary) -> str | None:
     if any(session.status is SessionStatus.RUNNING for session in task.sessions):
         return "a turn runs: stop it first"
     return None if task.operation is None else f"{operation_name(task.operation)} is under way"
+
+
+def has_turn_to_undo(task: TaskSummary) -> bool:
+    """Whether a turn is known to have changed files that were not set back since to what they were before it."""
+    if not isinstance(task, TaskDetail):
+        return False
+    undone = next((each for each in reversed(task.operations) if _is_undone(each)), None)
+    made = (event.payload for event in reversed(task.history) if event.kind is HistoryKind.CHECKPOINT_MADE)
+    newest = next(made, None)
+    if newest is None or newest.get("when") != When.UNDO or undone is None:
+        return newest is not None
+    before = next((each.get("checkpoint_id") for each in made if each.get("when") == When.BEFORE), None)
+    return before is not None and (undone.result or {}).get("to") != before
+
+
+def _is_undone(operation: Operation) -> bool:
+    return operation.kind is OperationKind.UNDO and operation.state is OperationState.DONE
 
 
 def choices(task: TaskSummary) -> Sequence[Choice]:

@@ -85,6 +85,8 @@ class FakeCommands:
         self.kept: dict[str, tuple[Checkpoint, ...]] = {}
         self.looked_at: list[str] = []
         self.reviewed: dict[str, tuple[Comment, ...]] = {}
+        self.review_read: list[str] = []
+        """Tasks of which it was asked what reviewers said, so that their pull requests are looked at."""
         self.diffs_since: dict[str, Diff] = {}
         """Tasks whose changes were asked for, in this order."""
         self.files: dict[str, Sequence[str]] = {}
@@ -218,6 +220,7 @@ class FakeCommands:
         return diff if diff.computed_at is None else replace(diff, computed_at=diff.computed_at + len(self.looked_at))
 
     async def review_comments(self, task_id: str) -> CommentList:
+        self.review_read.append(task_id)
         return CommentList(comments=self.reviewed.get(task_id, ()))
 
     async def task_files(self, task_id: str, newer: int | None = None) -> FileList:

@@ -104,7 +104,9 @@ def a_task(status: TaskStatus = TaskStatus.IDLE, **changes: Any) -> TaskDetail:
         task = replace(task, sandbox=Sandbox(sandbox_id=TASK, cwd="/home/ada/.foundry/shop/1", created_at=NOW - MINUTE))
     if task.stages_done >= 4:
         task = replace(
-            task, work=Work(base="main", ahead=2, behind=1, files=2, added=25, removed=1, at=NOW, uncommitted=1)
+            task,
+            work=Work(base="main", ahead=2, behind=1, files=2, added=25, removed=1, at=NOW, uncommitted=1),
+            history=(*task.history, *a_turn_kept()),
         )
     return replace(task, **changes)
 
@@ -152,6 +154,28 @@ def a_history() -> tuple[HistoryEvent, ...]:
     return tuple(
         HistoryEvent(seq=place + 1, task_id=TASK, kind=kind, at=NOW - 5 * MINUTE + after, payload=payload)
         for place, (kind, after, payload) in enumerate(told)
+    )
+
+
+def a_turn_kept(seq: int = 60, prompt: int = 1) -> tuple[HistoryEvent, ...]:
+    """What history has of the files before and after a turn that changed something."""
+    told = (("before", 0, 0, 0, 2 * MINUTE), ("after", 2, 25, 1, MINUTE))
+    return tuple(
+        HistoryEvent(
+            seq=seq + place,
+            task_id=TASK,
+            kind=HistoryKind.CHECKPOINT_MADE,
+            at=NOW - ago,
+            payload={
+                "checkpoint_id": f"{when}-{prompt}",
+                "when": when,
+                "prompt_id": f"prompt-{prompt}",
+                "files": files,
+                "added": added,
+                "removed": removed,
+            },
+        )
+        for place, (when, files, added, removed, ago) in enumerate(told)
     )
 
 

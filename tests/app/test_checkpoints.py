@@ -1,18 +1,23 @@
 """The list of checkpoints, what differs from one, and the way back to it."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from foundry_tui.contract.operations import Undo
+from foundry_tui.contract.records import HistoryEvent, HistoryKind, OperationKind, OperationState
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.view.clock import time_of_day
 from foundry_tui.widgets.bars import ActionBar
 from tests.app.checkpoint_scenes import DIFFERING, KEPT
+from tests.app.factories import NOW
 from tests.app.harness import Stage, stage
 from tests.app.looking import text_of
-from tests.app.task_scenes import TASK, status_scene
+from tests.app.task_scenes import TASK, a_history, a_session, a_task, a_turn_kept, status_scene, store_with
+from tests.app.way_home_scenes import an_operation
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +74,37 @@ async def test_a_prompt_is_not_cut_away_where_there_is_little_room(width: int) -
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         assert "fix the login redirect" in text_of(on)
+
+
+def undone(to: str, seq: int = 70) -> dict[str, Any]:
+    """What a task has once its files were set back to a checkpoint."""
+    payload = {"checkpoint_id": f"undo-{seq}", "when": "undo", "files": 0, "added": 0, "removed": 0}
+    event = HistoryEvent(seq=seq, task_id=TASK, kind=HistoryKind.CHECKPOINT_MADE, at=NOW, payload=payload)
+    result = {"checkpoint_id": f"undo-{seq}", "to": to, "files": 2, "commits": []}
+    operation = an_operation(
+        OperationState.DONE, kind=OperationKind.UNDO, steps=(), result=result, finished_at=NOW, operation_id="undo"
+    )
+    return {"history": (*a_history(), *a_turn_kept(), event), "operations": (operation,)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        ({}, True),
+        ({"history": a_history()}, False),
+        (undone("before-1"), False),
+        (undone("after-1"), True),
+        ({**undone("before-1"), "history": (*a_history(), *a_turn_kept(), *a_turn_kept(80, 2))}, True),
+    ],
+    ids=["a turn has changed files", "no turn has", "it was set back", "set back to another", "a turn came after that"],
+)
+async def test_undoing_a_turn_is_offered_where_something_would_become_of_it(
+    changes: dict[str, Any], offered: bool
+) -> None:
+    async with stage(store_with(a_task(**changes), a_session()), size=(160, 40)) as on:
+        on.app.open_task(TASK)
+        await on.quiet()
+        assert ("z undo turn" in text_of(on, ActionBar)) is offered
 
 
 async def test_a_key_undoes_the_last_turn_and_says_when_nothing_would_become_of_it() -> None:

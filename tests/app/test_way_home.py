@@ -1,10 +1,13 @@
 """The way home in the app: what can be done is done by a key, shown while it runs, and failed with its words once."""
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 from textual.widgets import Static
 
 from foundry_tui.client.commands import CommandProblem, cleared_key
+from foundry_tui.client.store import Store
 from foundry_tui.contract.operations import Commit, HandOver, PullRequest, Undo, Update
 from foundry_tui.contract.records import ErrorKind, Operation, OperationKind, OperationState, TaskError
 from foundry_tui.contract.requests import Diff
@@ -51,6 +54,19 @@ async def test_enter_asks_for_what_is_highlighted_and_shows_it_until_it_has_fail
         assert str(told.content).count("the hook said no") == 1
         await on.press("escape")
         assert not isinstance(on.app.screen, WayHomeScreen)
+
+
+@pytest.mark.parametrize(("scene", "asked"), [(proposed_scene, [TASK]), (menu_scene, []), (merged_scene, [])])
+async def test_an_open_pull_request_is_looked_at_when_one_wants_to_see_it(
+    scene: Callable[[], Store], asked: list[str]
+) -> None:
+    async with stage(scene(), size=(100, 30)) as on:
+        on.app.open_task(TASK)
+        await on.quiet()
+        on.commands.review_read.clear()
+        await on.press("H")
+        await on.app.workers.wait_for_complete()
+        assert on.commands.review_read == asked
 
 
 async def test_a_key_that_is_held_stops_at_the_ends_of_the_steps() -> None:

@@ -78,6 +78,33 @@ async def test_it_is_looked_at_until_it_is_merged(tmp_path: Path, monkeypatch: p
         assert forge.looks == looks == 4
 
 
+async def test_whoever_asks_what_is_said_of_it_has_it_looked_at_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull_requests, "SOONEST_MS", 3_600_000)
+    monkeypatch.setattr(pull_requests, "AGAIN_MS", 0)
+    forge = Forge(replace(PULL, state=PullRequestState.CLOSED))
+    world = InProcess(tmp_path)
+    provider = world.provider()
+    monkeypatch.setattr(provider.way_home, "pull_request", forge.pull_request)
+    async with world.backend(provider, settings()) as backend:
+        task_id = await opened(world, backend)
+        read = anyio.Event()
+
+        def closed(task: TaskDetail) -> bool:
+            read.set()
+            return task.pull_request is not None and task.pull_request.state is PullRequestState.CLOSED
+
+        async def ask() -> None:
+            await read.wait()
+            await backend.pull_requests.comments(task_id)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await until(backend, task_id, closed)
+        assert forge.looks == 1
+
+
 async def test_a_limit_that_says_its_end_is_kept_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = InProcess(tmp_path)
     provider = world.provider()
