@@ -112,8 +112,12 @@ class ChoiceList(Drawn):
         place = self._top + y
         if place >= len(self._choices):
             return Strip.blank(width, self.base)
-        base = self.base + style_of(self, "choices--cursor") if place == self._cursor else self.base
-        return strip_of(self._line(self._choices[place], width - self._indent - 1), width, base)
+        here = place == self._cursor
+        line = self._line(self._choices[place], width - self._indent - 1)
+        if here and self.app.current_theme.ansi:
+            # Reversed, each of its colours would be a ground of its own.
+            line = Text(line.plain)
+        return strip_of(line, width, self.base + style_of(self, "choices--cursor") if here else self.base)
 
     @property
     def _indent(self) -> int:

@@ -1,12 +1,18 @@
 """Our own themes can be read: 4.5 to 1 for every colour of letters on every ground on which it may stand."""
 
+from collections.abc import Callable, Sequence
+
 import pytest
 from textual.color import Color
 from textual.theme import Theme
 
 from foundry_tui.app import themes
+from foundry_tui.app.options import Options
+from foundry_tui.client.store import Store
 from foundry_tui.widgets import row_styles
 from foundry_tui.widgets.styles import NAMED_STYLES
+from tests.app import task_scenes
+from tests.app.harness import stage
 
 LETTERS = (
     *("foreground", "primary", "accent", "text-primary", "text-accent", "text-warning", "text-error", "text-success"),
@@ -57,3 +63,29 @@ def test_letters_stand_out_from_a_ground_of_their_own(theme: Theme) -> None:
             if (ratio := contrast(color_of(theme, letters[0]), mixed)) < 4.5:
                 poor[name] = round(ratio, 2)
     assert poor == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
+@pytest.mark.parametrize(
+    ("scene", "keys"),
+    [
+        (task_scenes.away_scene, ()),
+        (task_scenes.naming_scene, ("i", "slash", "t")),
+        (task_scenes.permission_scene, ("f2",)),
+        (task_scenes.permission_scene, ("ctrl+p", "t")),
+    ],
+    ids=["the banner", "a list beside a field", "a title that is all selected", "the palette"],
+)
+async def test_no_letter_has_the_terminal_s_own_colour_of_its_ground(
+    scene: Callable[[], Store], keys: Sequence[str], theme: str
+) -> None:
+    """These are not mixed: two that differ elsewhere may be the same."""
+    async with stage(scene(), options=Options(theme=theme, bell=False, terminal_notifications=False)) as on:
+        on.app.open_task(task_scenes.TASK)
+        await on.press(*keys)
+        await on.found()
+        for strip in on.app.screen._compositor.render_strips():
+            for text, style, _ in strip:
+                if style is not None and style.bgcolor is not None and not style.bgcolor.is_default and text.strip():
+                    assert style.color != style.bgcolor, text
