@@ -104,6 +104,22 @@ def sentence(agent: str, code: int, message: object, data: object = None) -> str
             "stream disconnected before completion; the model's provider cannot be reached: look at the network, "
             f"then {AGAIN}",
         ),
+        (
+            "gemini",
+            500,
+            "exception TypeError: fetch failed sending request",
+            None,
+            "exception TypeError: fetch failed sending request; the model's provider cannot be reached: "
+            f"look at the network, then {AGAIN}",
+        ),
+        (
+            "opencode",
+            -32603,
+            "Internal error: Cannot connect to API: Unable to connect. Is the computer able to access the url?",
+            {"service": "session", "errorName": "APIError"},
+            "Cannot connect to API: Unable to connect. Is the computer able to access the url?; "
+            f"the model's provider cannot be reached: look at the network, then {AGAIN}",
+        ),
         ("pi", -32603, "Internal error", None, "Internal error"),
         ("pi", -32603, "Internal error", {"agentStderr": "all that it printed"}, "Internal error"),
         ("pi", -32603, "Internal error", 5, "5"),

@@ -72,6 +72,7 @@ _FAULT = re.compile(
 _NETWORK = re.compile(
     r"(?i)ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|fetch failed|network error|stream disconnected"
     r"|connection (?:refused|reset|error|closed|timed out)|error sending request|dns error"
+    r"|(?:cannot|could not|unable to|failed to) connect"
 )
 _DEAD = re.compile(r"(?i)\bprocess\b|transport|exited|EPIPE|broken pipe|\bclosed\b")
 _WHEN = re.compile(r"(?i)(?:try again|retry|resets?)(?: after| in| at)\b[^.;,]*\d")
@@ -164,9 +165,11 @@ def understood(error: RpcError, agent: str, methods: Sequence[AuthMethod], *, op
         return Complaint(About.OTHER, words, f"look after the account's plan or credit, then {again}")
     if status == 429 or (status is None and _LIMIT.search(words)):
         return Complaint(About.LIMIT, words, f"the model's provider was asked too often: {again} {_when(data, words)}")
-    if (status is not None and status >= 500) or _FAULT.search(words):
+    # Where nobody has answered there is no status, and some agents then say 500.
+    unanswered = _NETWORK.search(words) is not None and (status is None or status <= 500)
+    if not unanswered and ((status is not None and status >= 500) or _FAULT.search(words)):
         return Complaint(About.FAULT, words, f"the model's provider has a fault of its own: {again} later")
-    if _NETWORK.search(words):
+    if unanswered:
         return Complaint(
             About.NETWORK, words, f"the model's provider cannot be reached: look at the network, then {again}"
         )
