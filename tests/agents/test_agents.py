@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from backend_stub.agents.sandbox_agent.runtime import REMEMBERS
+from backend_stub.agents.sandbox_agent.state import REMEMBERS
 from backend_stub.machine import processes
 from tests.agents.model import Call, Cut, Fail, Hang, Say
 from tests.agents.task import PATIENCE, AgentTask

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection
-from backend_stub.agents.sandbox_agent.runtime import FORGOT, UNSTOPPABLE
+from backend_stub.agents.sandbox_agent.runtime import UNSTOPPABLE
+from backend_stub.agents.sandbox_agent.state import FORGOT
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.rulings import Intent
 from backend_stub.machine import processes

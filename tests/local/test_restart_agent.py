@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
-from backend_stub.agents.sandbox_agent.runtime import FORGOT, REMEMBERS, SandboxAgentRuntime
-from backend_stub.agents.sandbox_agent.state import StoredSession
+from backend_stub.agents.sandbox_agent.runtime import SandboxAgentRuntime
+from backend_stub.agents.sandbox_agent.state import FORGOT, REMEMBERS, StoredSession
 from foundry_tui.contract.transcript import TranscriptKind
 from tests.local.world import LIMIT, LocalWorld, turn
 
@@ -46,7 +46,7 @@ async def test_that_it_was_begun_anew_is_said_once_and_of_no_conversation_that_h
 def test_what_is_forgotten_is_not_remembered_by_the_next_process() -> None:
     state = StoredSession(session_id="s", agent="a")
     for remembers in (True, False, True):
-        state.note_start(REMEMBERS, FORGOT, remembers=remembers)
+        state.note_start(remembers=remembers)
     assert state.notices == [FORGOT]
 
 

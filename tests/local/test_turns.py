@@ -154,6 +154,18 @@ async def test_what_the_models_provider_refuses_leaves_the_agent_as_it_is(world:
         assert len(world.agent_saw("start")) == 1
 
 
+async def test_a_login_that_came_into_the_backends_environment_counts_at_the_next_attempt(world: LocalWorld) -> None:
+    world.environ["ACP_AGENT_LOGIN"] = str(world.folder / "nowhere")
+    async with world.provider() as provider:
+        task = await world.with_sandbox(provider, world.task())
+        with pytest.raises(AgentError, match="wants a login"):
+            await provider.agents.create_session(world.call(task), task.sessions[0])
+    del world.environ["ACP_AGENT_LOGIN"]
+    async with world.provider() as provider:
+        await provider.agents.create_session(world.call(task), task.sessions[0])
+        assert (await turn(provider, world, task, "say one")).text == "one"
+
+
 async def test_a_login_that_is_wanted_is_not_tried_again_and_keeps_the_conversation(world: LocalWorld) -> None:
     door = world.folder / "logged in"
     world.environ["ACP_AGENT_LOGIN"] = str(door)

@@ -41,15 +41,11 @@ from foundry_tui.contract.transcript import TranscriptKind
 
 logger = logging.getLogger(__name__)
 
-LATE_OPTIONS = 3.0
-"""Seconds that an agent has to tell its options after it has opened a session, where some of them were asked for."""
 LOSS_LIMIT = 5.0
 """Seconds in which the loss of an agent is written down, also while the backend ends."""
 SETTLE = 1.0
 """Seconds after the end of a turn until it is written down as ended: longer than what was told waits for its commit."""
 
-REMEMBERS = "The agent was started anew and has read the conversation so far."
-FORGOT = "The agent was started anew; it does not remember the conversation so far."
 UNLOADED = "the agent had nothing to do for long: it was ended, and comes back with the next prompt"
 SPENT = "the agent's last turn failed within the agent itself; its process is begun anew"
 DISOBEDIENT = "the agent did not end its turn when told to; its process is ended"
@@ -123,16 +119,23 @@ class SandboxAgentRuntime:
     ) -> None:
         async with self._lock(call.task.task_id):
             call.detail(f"opening a session with {session.agent}")
-            opened = await self._session(call, session)
-            if options:
-                await opened.offering.told(LATE_OPTIONS)
             try:
+                opened = await self._session(call, session)
                 await set_up(opened, options or {})
             except AgentError:
-                # Nothing is to run in it in another mode than was asked for.
-                await self._drop(opened)
+                await self._give_up(call, session.session_id)
                 raise
             await opened.offering.tell()
+
+    async def _give_up(self, call: Call, session_id: str) -> None:
+        """End an agent that could not be set up as asked, with the server that it had for itself.
+
+        For an agent has the server's environment, and that may be what a person mends before the next attempt.
+        """
+        if (opened := self._sessions.get(session_id)) is not None:
+            await self._drop(opened)
+        if all(held.connection.server.sandbox_id != call.task.task_id for held in self._sessions.values()):
+            await self._end(call)
 
     async def set_option(
         self, call: Call, session_id: str, option_id: str, value: OptionValue
@@ -203,7 +206,8 @@ class SandboxAgentRuntime:
                 if running.life == state.life:
                     await AgentConnection(running, state.server_id).end(state.agent_pid, state.agent_started)
             call.log(UNLOADED)
-            if all(each.session_id == session_id or _has_no_agent(each) for each in call.task.sessions):
+            others = (each for each in call.task.sessions if each.session_id != session_id)
+            if all(each.unloaded_since is not None or each.status is SessionStatus.CLOSED for each in others):
                 await self._end(call)
 
     async def memory(self, task_id: str | None) -> Sequence[AgentMemory]:
@@ -411,7 +415,7 @@ class SandboxAgentRuntime:
         if again:
             # That an idle agent was away is nobody's concern as long as it remembers all, nor what came before all.
             if state.prompts and not (remembers and state.unloaded):
-                state.note_start(REMEMBERS, FORGOT, remembers=remembers)
+                state.note_start(remembers=remembers)
             if state.offer.options:
                 await set_again(session)
             else:
@@ -494,7 +498,3 @@ class SandboxAgentRuntime:
 def _unstoppable(prompt_id: str) -> str:
     """The key of the notice that the turn of this prompt could not be stopped."""
     return f"{prompt_id}:unstoppable"
-
-
-def _has_no_agent(session: SessionSummary) -> bool:
-    return session.unloaded_since is not None or session.status is SessionStatus.CLOSED

@@ -8,6 +8,9 @@ from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import offered, settled
 from foundry_tui.contract.options import find_option
 
+LATE_OPTIONS = 3.0
+"""Seconds that an agent has to tell its options after it has opened a session, where some of them were asked for."""
+
 
 async def set_up(session: Session, asked: Mapping[str, OptionValue]) -> None:
     """Set what was asked for, each by its option_id or its category.
@@ -15,6 +18,8 @@ async def set_up(session: Session, asked: Mapping[str, OptionValue]) -> None:
     Raises an `AgentError` that is not to be tried again for what the agent does not offer or refuses.
     """
     agent, state = session.state.agent, session.state
+    if asked:
+        await session.offering.told(LATE_OPTIONS)
     values, wrong = settled(state.offer.options, asked)
     if wrong is not None:
         raise AgentError(f"{agent} cannot be set up as asked: {wrong}", retryable=False)

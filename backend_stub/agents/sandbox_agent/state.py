@@ -32,6 +32,8 @@ MCP_FILE = "mcp.json"
 SENDING = "sending"
 SENT = "sent"
 ENDED = "ended"
+REMEMBERS = "The agent was started anew and has read the conversation so far."
+FORGOT = "The agent was started anew; it does not remember the conversation so far."
 
 
 class StoredServer(Struct, frozen=True, kw_only=True):
@@ -167,10 +169,10 @@ class StoredSession(Struct, kw_only=True):
         self.wanted[option_id] = value
         self.offer.options = with_value(self.offer.options, option_id, value)
 
-    def note_start(self, kept: str, lost: str, *, remembers: bool) -> None:
-        """Have it said once that the agent was started anew: `lost` if what was said is unknown to it since then."""
-        said = kept if remembers and lost not in self.notices else lost
-        self.notices = [*(each for each in self.notices if each not in (kept, lost)), said]
+    def note_start(self, *, remembers: bool) -> None:
+        """Have it said once that the agent was started anew, and whether it knows what was said before it was so."""
+        said = REMEMBERS if remembers and FORGOT not in self.notices else FORGOT
+        self.notices = [*(each for each in self.notices if each not in (REMEMBERS, FORGOT)), said]
 
     def take_notices(self) -> list[tuple[str, str]]:
         """What is to be said at the next turn's beginning, which counts as said, by the keys of the notices."""
