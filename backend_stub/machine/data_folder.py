@@ -37,6 +37,12 @@ def owned_folder(path: Path) -> Iterator["OwnedFolder"]:
 
     Raises `StartError`.
     """
+    shown = str(path).encode(errors="replace").decode()
+    if shown != str(path):
+        raise StartError(
+            f"the path of the data folder {shown} is no UTF-8 text, and clients are told what lies in it: "
+            "name another with --data-dir"
+        )
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)

@@ -115,7 +115,7 @@ def _open_unix(path: Path) -> Endpoint:
         raise StartError("--listen unix: names no path: write unix:PATH")
     path = path.absolute()
     if (problem := socket_path_problem(path)) is not None:
-        raise StartError(f"{problem}: choose a shorter one with --listen")
+        raise StartError(f"{problem}: choose another one with --listen")
     folder = path.parent
     try:
         # Only a folder that we make ourselves is narrowed; one that exists belongs to whoever made it.

@@ -12,7 +12,9 @@ SOCKET_PATH_BYTES = 107 if sys.platform.startswith("linux") else 103
 
 def socket_path_problem(path: str | os.PathLike[str]) -> str | None:
     """Why no socket can have this path, without what to do about it; None when one can."""
-    size = len(os.fsencode(path))
-    if size <= SOCKET_PATH_BYTES:
-        return None
-    return f"the socket path {os.fsdecode(path)} has {size} bytes, and this system takes {SOCKET_PATH_BYTES} at most"
+    size, text = len(os.fsencode(path)), os.fsdecode(path)
+    shown = text.encode(errors="replace").decode()
+    if size > SOCKET_PATH_BYTES:
+        return f"the socket path {shown} has {size} bytes, and this system takes {SOCKET_PATH_BYTES} at most"
+    # Where a backend listens is told, in JSON.
+    return None if shown == text else f"the socket path {shown} is no UTF-8 text"

@@ -152,6 +152,9 @@ KEYS: tuple[Key, ...] = (
 )  # fmt: skip
 
 
+_TOLD = {("provision", "provider"), ("local", "agent"), ("backend", "host"), ("backend", "database"), ("app", "theme")}
+"""Texts that are sent or kept, and not names of files, which may be any bytes."""
+
 S = TypeVar("S", bound=Struct)
 
 
@@ -217,6 +220,15 @@ def load(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] =
     handed_over = {"agents": CONFIGURED, "mcp": mcp.VARIABLE, "rules": rules.VARIABLE}
     origins |= {table: variable for table, variable in handed_over.items() if environ.get(variable)}
     return Loaded(settings, file, text is not None, origins)
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is no text that came as bytes which are no UTF-8."""
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _parts(value: str) -> list[str]:
@@ -334,6 +346,8 @@ def _section(struct: type[S], section: str, found: Mapping[tuple[str, str], Orig
             reason = str(error).partition(" - at ")[0]
             raise ConfigError(f"{origin.where}: {section}.{name} is {origin.value!r}: {reason}") from None
         values[name] = getattr(one, name)
+        if (section, name) in _TOLD and not _is_text(values[name]):
+            raise ConfigError(f"{origin.where}: {section}.{name} is no UTF-8 text")
     return msgspec.convert(values, struct)
 
 
@@ -400,7 +414,7 @@ def _address(text: str) -> Target:
     if text.startswith("unix:"):
         path = text.removeprefix("unix:").removeprefix("//")
         if path and (problem := socket_path_problem(absolute(path))) is not None:
-            raise FileError(f"{problem}; set XDG_RUNTIME_DIR or backend.listen to a shorter one")
+            raise FileError(f"{problem}; set XDG_RUNTIME_DIR or backend.listen to another one")
         text = f"unix:{absolute(path) if path else ''}"
     try:
         return Target.parse(text)

@@ -132,6 +132,8 @@ def test_a_second_backend_on_the_folder_refuses_with_one_sentence(cli: Cli) -> N
         (("--listen", "127.0.0.1:0", "--token-file", "/dev/null"), "/dev/null"),
         (("--listen", "127.0.0.1:0", "--token-file", "/nowhere"), "/nowhere"),
         (("--listen", "unix:/tmp/" + "x" * 120), "/tmp/xxx"),
+        (("--listen", "unix:/tmp/no\udcff/s"), "UTF-8"),
+        (("--data-dir", "/tmp/no\udcff"), "UTF-8"),
         (("--database", "mysql://x"), "mysql"),
     ],
 )

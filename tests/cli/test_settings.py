@@ -50,6 +50,12 @@ def test_a_wrong_setting_stops_every_command_and_names_its_place(cli: Cli) -> No
     assert f"{file}:2" in cli("doctor", code=1).out
 
 
+@pytest.mark.parametrize("variable", ["FOUNDRY_PROVIDER", "FOUNDRY_AGENT", "FOUNDRY_HOST"])
+def test_a_variable_that_is_no_text_is_named(cli: Cli, variable: str) -> None:
+    done = cli("create", "x", environ={variable: "a\udcff"}, code=2)
+    assert (done.out, f"{variable}: " in done.err, "no UTF-8" in done.err) == ("", True, True)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
