@@ -66,6 +66,35 @@ async def test_the_diff_has_every_kind_of_change(git_world: LocalWorld) -> None:
         assert all(file.patch.startswith("diff --git ") for file in files.values())
 
 
+async def test_what_was_moved_without_git_being_told_is_a_rename_too(git_world: LocalWorld) -> None:
+    lines = "\n".join(map(str, range(20)))
+    for name in ("moved.txt", "edited.txt", "gone.txt"):
+        git_world.repository.joinpath(name).write_text(f"{name}\n{lines}\n" * (1 + len(name)))
+    git(git_world.repository, "add", "--all")
+    git(git_world.repository, "commit", "--quiet", "--message=more")
+    git(git_world.repository, "config", "diff.renameLimit", "1")
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        folder = Path(task.sandbox.cwd)
+        (folder / "to").mkdir()
+        (folder / "moved.txt").rename(folder / "to" / "dïr 名.txt")
+        (folder / "edited.txt").rename(folder / "to" / "edited.txt")
+        with (folder / "to" / "edited.txt").open("a") as edited:
+            edited.write("more\n")
+        (folder / "gone.txt").unlink()
+        (folder / "new.txt").write_text("nothing of the kind\n")
+        files = await computed(git_world, provider, task)
+        assert {path: (file.status, file.added, file.removed) for path, file in files.items()} == {
+            "to/dïr 名.txt": ("R", 0, 0),
+            "to/edited.txt": ("R", 1, 0),
+            "gone.txt": ("D", 0, 21 * 9),
+            "new.txt": ("?", 1, 0),
+        }
+        assert "rename from edited.txt\n" in files["to/edited.txt"].patch
+        assert git(folder, "status", "--porcelain", "--untracked-files=all").count("??") == 3
+
+
 async def test_what_others_did_and_was_merged_is_no_change_of_the_task(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())

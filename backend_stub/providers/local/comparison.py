@@ -4,7 +4,8 @@ showing differences or for watching files (external diffs, `textconv`, `fsmonito
 filters are: what git has of a file is what they make of it, so without them each such file would count as changed.
 
 What git knows is compared by a copy of the worktree's index. Files that it does not know yet are compared by an index
-that has nothing else, in a git folder of ours where no attribute and no line-ending rule applies: byte for byte.
+that has nothing else, in a git folder of ours where no attribute and no line-ending rule applies: byte for byte; only
+those that git takes for known ones under other names stand among what it knows, so that one sees what was moved.
 """
 
 import hashlib
@@ -58,7 +59,8 @@ _EMPTY_FILES = {
 RAW = "* !text !eol !ident !filter !working-tree-encoding !diff !crlf\n"
 """Attributes that outweigh those of the worktree: files are taken as they are."""
 OPTIONS = (
-    "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "--submodule=short", "--ignore-submodules=dirty",
+    "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", "-l1000",
+    "--submodule=short", "--ignore-submodules=dirty",
     "--src-prefix=a/", "--dst-prefix=b/", "--no-indent-heuristic",
     "--diff-algorithm=myers", "--no-relative",
 )  # fmt: skip
@@ -210,6 +212,10 @@ async def _sides(
         await _look_at_all(folder, variables)
         new = [name for name in untracked if name not in dropped]
         read, unread = await anyio.to_thread.run_sync(_within, Path(folder), new, most_files, most_bytes)
+        if most_files is not None:
+            moved = await _moved(folder, variables, base, read)
+            await _put(folder, variables, moved, len(base), {})
+            read = [name for name in read if name not in moved]
         make_raw = partial(make_git_folder, Path(room) / "git", len(base), attributes=RAW)
         await anyio.to_thread.run_sync(make_raw)
         raw = {"GIT_DIR": f"{room}/git", "GIT_WORK_TREE": folder}
@@ -225,6 +231,19 @@ async def _sides(
             _Side(folder, _EMPTY_TREES[len(base)], raw, "false"),
             unread,
         )
+
+
+async def _moved(folder: str, variables: dict[str, str], base: str, names: Sequence[str]) -> Sequence[str]:
+    """Those of these unknown files that git takes for files of the base that are gone, as they would be once added."""
+    if not names or not await _names(folder, variables, *_names_of("--diff-filter=D"), base, "--"):
+        return ()
+    index = variables["GIT_INDEX_FILE"]
+    tried = {**variables, "GIT_INDEX_FILE": f"{index}-with-unknown"}
+    await anyio.to_thread.run_sync(shutil.copy2, index, tried["GIT_INDEX_FILE"])
+    await _put(folder, tried, names, len(base), {})
+    paired = await _Side(folder, base, tried).run("--raw", "-z", "--diff-filter=R")
+    unknown = frozenset(names)
+    return tuple(path for _, path in _statuses(paired) if path in unknown)
 
 
 async def _fork_point(record: Record, variables: dict[str, str]) -> str:
