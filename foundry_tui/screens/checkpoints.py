@@ -184,14 +184,15 @@ async def _ask(
         return
     if not diff.files:
         nothing = "what differs is not known yet" if diff.computed_at is None else "nothing differs from it now"
-        screen.notify(f"Cannot undo: {nothing}.", severity="warning")
+        way = _way_to_checkpoints(foundry) if diff.computed_at is not None and then is None else ""
+        others = f" The other states are among the checkpoints{way}." if way else ""
+        screen.notify(f"Cannot undo: {nothing}.{others}", severity="warning")
         return
 
     def answered(agreed: bool | None) -> None:
         if agreed:
             commands.operate(task_id, Undo(checkpoint_id=wanted.checkpoint_id))
-            keys = foundry.keys_of(find("show_checkpoints"))
-            way = f" under {key_label(keys[0], ascii_only=foundry.options.ascii)}" if keys else ""
+            way = _way_to_checkpoints(foundry)
             screen.app.notify(f"Setting the files back. What they are now is kept among the checkpoints{way}.")
             if then is not None:
                 then()
@@ -199,6 +200,12 @@ async def _ask(
     lines = [set_back(file) for file in diff.files]
     question = f"Set the files back to what they were {moment_within(wanted, prompt_of(store, task_id, wanted))}?"
     screen.app.push_screen(ConfirmScreen(question, lines, "Undo", "Keep them"), answered)
+
+
+def _way_to_checkpoints(foundry: "Shell") -> str:
+    """Under which key they are, where they have one."""
+    keys = foundry.keys_of(find("show_checkpoints"))
+    return f" under {key_label(keys[0], ascii_only=foundry.options.ascii)}" if keys else ""
 
 
 def checkpoint_line(store: "Store", task_id: str, checkpoint: Checkpoint, room: int) -> Content:

@@ -120,7 +120,9 @@ async def test_a_key_undoes_the_last_turn_and_says_when_nothing_would_become_of_
         await on.app.workers.wait_for_complete()
         await on.pilot.pause()
         assert not isinstance(on.app.screen, ConfirmScreen)
-        assert [note.message for note in on.app._notifications][-1] == "Cannot undo: nothing differs from it now."
+        assert [note.message for note in on.app._notifications][-1] == (
+            "Cannot undo: nothing differs from it now. The other states are among the checkpoints under Z."
+        )
         on.commands.diffs[TASK] = Diff(files=(DIFFERING,), computed_at=1)
         await on.press("z")
         await on.app.workers.wait_for_complete()
