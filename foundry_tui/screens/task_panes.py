@@ -72,6 +72,8 @@ class TaskPanes(ReviewActions):
             screen = self._task.screen
             self._made[name] = self._make(name)
             await screen.mount(self._made[name], after=screen.query_one(FailureCard))
+            if name == "changes":
+                screen.watch(screen.app, "app_focus", self._look_again, init=False)
         self._open(name)
         if name == "changes":
             self._shown.look_anew()
@@ -180,6 +182,12 @@ class TaskPanes(ReviewActions):
     def follow_changes(self) -> None:
         """The agent did something: where its changes are read, look what became of them."""
         if self.current == "changes":
+            self._shown.look(self._task.record)
+
+    def _look_again(self, in_front: bool) -> None:
+        """Somebody was elsewhere, where files are edited by hand: of that no task tells."""
+        if in_front and self.current == "changes":
+            self._shown.look_anew()
             self._shown.look(self._task.record)
 
     def show_since(self, moment: Moment) -> None:

@@ -45,6 +45,8 @@ class Row(Struct, frozen=True, gc=False):
 _FILE, _BLANK = Row(RowKind.FILE), Row(RowKind.BLANK)
 
 
+HEAD = -1
+"""The place of a file's name, where its lines have theirs in the patch."""
 PULL_REQUEST = "the pull request"
 """The name under which stands what reviewers said of no file."""
 UNCHANGED = "="
@@ -189,6 +191,8 @@ class FileInDiff:
 
     def row_of(self, place: int) -> int:
         """The row that shows this line of the patch; its head if none does."""
+        if place == HEAD:
+            return 0
         return next((number for number, row in enumerate(self.rows) if _shows(row, place)), 0)
 
 
@@ -406,17 +410,23 @@ class DiffDocument:
         return self._starts[at] + best + below
 
     def search(self, wanted: str) -> list[tuple[int, int]]:
-        """Where a text is found: files and lines of their patches. Capital letters count if there are any in it."""
+        """Where a text is found: files, and `HEAD` for their names or lines of their patches. Capital letters count if
+        there are any in it.
+        """
         if not wanted:
             return []
         exact = wanted != wanted.lower()
-        return [
-            (number, place)
-            for number, file in enumerate(self.files)
-            if wanted in (file.text if exact else file.lower_text)
-            for place, line in enumerate(file.patch.lines)
-            if wanted in (line.text if exact else line.text.lower())
-        ]
+        found: list[tuple[int, int]] = []
+        for number, file in enumerate(self.files):
+            if wanted in (file.diff.path if exact else file.diff.path.lower()):
+                found.append((number, HEAD))
+            if wanted in (file.text if exact else file.lower_text):
+                found += (
+                    (number, place)
+                    for place, line in enumerate(file.patch.lines)
+                    if wanted in (line.text if exact else line.text.lower())
+                )
+        return found
 
     @property
     def diffs(self) -> list[FileDiff]:

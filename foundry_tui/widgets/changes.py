@@ -49,8 +49,12 @@ class ChangesHead(Drawn):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.base
-        if y or self._lines is None or not self._lines.document.files:
+        if y or self._lines is None:
             return Strip.blank(width, base)
+        if not self._lines.document.files:
+            # That there are none since the base is said by the words below.
+            since = "" if self.since == SINCE_BASE else f" since {self.since.told}"
+            return strip_of(Text(since, style_of(self, "diff--warning")), width, base)
         return strip_of(spread(self._totals(self._lines), self._standing(self._lines), width), width, base)
 
     def _totals(self, lines: DiffLines) -> Text:

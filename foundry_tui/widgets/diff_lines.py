@@ -14,7 +14,7 @@ from foundry_tui.client.comments import Comment
 from foundry_tui.contract.pull_request import Comment as Reviewed
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.comments import PlacedComment
-from foundry_tui.view.diff_rows import DiffDocument, FileInDiff, Place, RowKind
+from foundry_tui.view.diff_rows import HEAD, DiffDocument, FileInDiff, Place, RowKind
 from foundry_tui.widgets.diff_strips import DiffPalette, DiffStrips, diff_palette, padded
 from foundry_tui.widgets.lines import Lines
 from foundry_tui.widgets.syntax_colours import SyntaxColours
@@ -44,7 +44,7 @@ class DiffLines(Lines):
         self.marked: int | None = None
         """The row at which a range of lines begins that ends at the cursor."""
         self.matches: Sequence[tuple[int, int]] = ()
-        """Where what is searched for was found: files, and lines of their patches."""
+        """Where what is searched for was found: files, and their heads or lines of their patches."""
         self.match = 0
         """Which of them one is at, counted from 1; 0 for none."""
         self._colours = SyntaxColours(self._load)
@@ -327,7 +327,7 @@ class DiffLines(Lines):
     def _to_match(self, place: int) -> None:
         self.match = place + 1
         file, line = self.matches[place]
-        if self.document.is_folded(file):
+        if line != HEAD and self.document.is_folded(file):
             self.document.fold(file, False)
             self._drawn.clear()
             self.lines_changed()

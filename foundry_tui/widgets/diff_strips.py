@@ -147,16 +147,19 @@ class DiffStrips:
         """The row that names a file, with what is known of its lines."""
         palette, glyphs, diff = self._palette, self.glyphs, file.diff
         folded = self._document.is_folded(number)
-        left = Text.assemble((f"{glyphs.folded if folded else glyphs.unfolded} ", palette.dim), (diff.path, ""))
+        found = [(span, palette.found) for span in self._found(diff.path)]
+        path = _overlaid([(diff.path, Style.null())], found)
+        left = Text.assemble((f"{glyphs.folded if folded else glyphs.unfolded} ", palette.dim), *path)
         left.append(f"  {self._about(file, folded)}", palette.dim + Style(bold=False))
         return strip_of(spread(left, self.counts(diff), self.width - 2), self.width - 1, palette.file)
 
     def _about(self, file: FileInDiff, folded: bool) -> str:
         diff = file.diff
         word = STATUS_WORDS.get(diff.status[:1], "")
-        if folded and word:
+        if folded:
             # Else it stands below.
-            word = next((note for note in file.patch.notes if note.startswith(f"{word} from ")), word)
+            beginning = f"{word} from " if word else "mode "
+            word = next((note for note in file.patch.notes if note.startswith(beginning)), word)
         said = [word, *((file.folds, size_words(diff)) if folded and file.folds else ())]
         if folded and file.comments:
             said.append(f"{len(file.comments)} comment{'s' * (len(file.comments) != 1)}")

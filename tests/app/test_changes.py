@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
+from textual import events
 
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.pull_request import Comment, PullRequest, PullRequestState
@@ -119,6 +120,38 @@ async def test_search_goes_from_match_to_match_also_into_folded_files() -> None:
         await on.press("escape")
         assert "5 of 5" not in text_of(on, ChangesView)
         assert on.app.context().pane == "changes"
+
+
+async def test_search_finds_files_by_their_names_and_leaves_them_folded() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("slash", *"logo.png")
+        assert "1 of 1" in text_of(on, ChangesView)
+        assert "shop/static/logo.png" in at(on)
+        await on.press("enter", "escape", "O", "slash", *"auth.py")
+        assert "2 of 2" in text_of(on, ChangesView) and at(on).startswith("▸ tests/test_auth.py")
+        await on.press("enter", "n")
+        assert "1 of 2" in text_of(on, ChangesView) and at(on).startswith("▸ shop/auth.py")
+
+
+async def test_what_was_edited_by_hand_is_looked_for_when_one_comes_back() -> None:
+    async with reviewing(REVIEW[:1]) as on:
+        on.commands.diffs[TASK] = diff_of(*REVIEW)
+        on.app.post_message(events.AppBlur())
+        await on.pilot.pause()
+        await on.app.workers.wait_for_complete()
+        assert "1 file " in text_of(on, ChangesView), "nobody is told of it"
+        on.app.post_message(events.AppFocus())
+        await on.pilot.pause()
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        assert "7 files " in text_of(on, ChangesView)
+
+
+async def test_another_mode_is_said_also_while_the_file_is_folded() -> None:
+    mode = "diff --git a/run.sh b/run.sh\nold mode 100644\nnew mode 100755\n"
+    async with reviewing([FileDiff(path="run.sh", status="M", added=0, removed=0, patch=mode)]) as on:
+        await on.press("O")
+        assert "▸ run.sh  mode 100644 is now 100755" in text_of(on, ChangesView)
 
 
 async def test_white_space_is_left_out_on_a_key() -> None:
@@ -245,6 +278,16 @@ async def test_no_changes_are_said_to_be_none() -> None:
         await on.press("n")
         assert [note.message for note in on.app._notifications][-1] == "Not now: no file was changed."
         assert "b since" in text_of(on, ActionBar) and "n next hunk" not in text_of(on, ActionBar)
+
+
+async def test_where_nothing_differs_it_is_said_since_when() -> None:
+    async with reviewing(REVIEW) as on:
+        on.commands.diffs[TASK] = Diff(files=(), computed_at=2)
+        await on.press("b", "down", "enter")
+        await on.app.workers.wait_for_complete()
+        await on.pilot.pause()
+        shown = text_of(on, ChangesView)
+        assert "since the last prompt" in shown and "No file differs now from what it was then." in shown
 
 
 async def test_changes_that_are_not_known_are_not_said_to_be_none() -> None:
