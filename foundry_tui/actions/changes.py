@@ -152,6 +152,7 @@ CHANGES_ROWS: Sequence[Action] = (
     ),
     _row("search_changes", "slash", "search", "Search in the changes as you type.", 2),
     _row("ignore_space", "W", "white space", "Ignore changes of white space, or show them.", 3),
+    _row("wrap_lines", "L", "long lines", "Wrap long lines to see all of them, or cut them at the edge.", 3),
     Action(
         "choose_since",
         "b",

@@ -80,11 +80,20 @@ class ReviewActions:
     def action_ignore_space(self) -> None:
         self._view.lines.toggle_space()
 
+    def action_wrap_lines(self) -> None:
+        self._view.lines.toggle_wrap()
+
     def action_code_left(self) -> None:
-        self._view.lines.move_columns(-1)
+        self._move_columns(-1)
 
     def action_code_right(self) -> None:
-        self._view.lines.move_columns(1)
+        self._move_columns(1)
+
+    def _move_columns(self, direction: int) -> None:
+        if self._view.lines.wraps:
+            self._task.foundry.reply("Long lines are wrapped: nothing lies further right.")
+        else:
+            self._view.lines.move_columns(direction)
 
     def show_comments(self) -> None:
         """Show the comments as they are kept now: another process may have added some."""

@@ -15,6 +15,7 @@ from foundry_tui.view.comments import CommentState, PlacedComment, placed, place
 from foundry_tui.view.diffs import DiffMark
 from foundry_tui.view.folded_files import is_binary, size_words, why_folded
 from foundry_tui.view.patches import Patch, PatchLine, aligned, parse_patch, runs, without_space_changes
+from foundry_tui.view.wrapped_code import LEAST_DIGITS, code_room, flat, row_starts
 
 WANDERS = 500
 """Lines by which one may have moved in its file and still be the same one."""
@@ -40,6 +41,8 @@ class Row(Struct, frozen=True, gc=False):
     left: int = -1
     right: int = -1
     text: str = ""
+    part: int = 0
+    """Which row of a long line that is wrapped."""
 
 
 _FILE, _BLANK = Row(RowKind.FILE), Row(RowKind.BLANK)
@@ -89,6 +92,7 @@ class FileInDiff:
         """All lines were added, or all were removed: side by side one side would be empty."""
         self.split = False
         self.comments: Sequence[PlacedComment] = ()
+        self._room = 0
         self._shown_as: tuple[object, ...] | None = None
         self.digits = max((len(str(max(line.old, line.new))) for line in self.patch.lines[-2:]), default=1)
 
@@ -111,15 +115,19 @@ class FileInDiff:
         reviews: Sequence[Reviewed] = (),
         opened: frozenset[str] = frozenset(),
         width: int = 0,
+        wraps_in: int = 0,
         whole: bool = True,
     ) -> None:
         """Make the rows, unless they are so already. Comments are written on lines of `width` cells; of what reviewers
-        said and is resolved only those of the ids `opened` are whole. `whole`: the file's patch has all that the task
-        changed in it.
+        said and is resolved only those of the ids `opened` are whole. Long lines are wrapped in a view of `wraps_in`
+        cells, 0 cuts them. `whole`: the file's patch has all that the task changed in it.
         """
         self.split = split and not self.one_sided
+        digits = max(LEAST_DIGITS, self.digits)
+        self._room = code_room(wraps_in, digits, split=self.split) if wraps_in else 0
         said = bool(comments or reviews)
-        shown_as = (self.split, folded, comments, reviews, opened if reviews else None, width if said else 0, whole)
+        room, open_ones = width if said else 0, opened if reviews else None
+        shown_as = (self.split, folded, comments, reviews, open_ones, room, whole, self._room)
         if shown_as != self._shown_as:
             self._shown_as = shown_as
             self.hunks = ()
@@ -156,7 +164,7 @@ class FileInDiff:
             first = -1
             for removed, added, context in runs(lines, hunk.first, hunk.last):
                 if context is not None:
-                    rows.append(Row(RowKind.CODE, context, context))
+                    rows += self._code_rows(context, context)
                     continue
                 first = len(rows) if first < 0 else first
                 pairs = aligned(lines, removed, added)
@@ -164,9 +172,9 @@ class FileInDiff:
                     if left >= 0 and right >= 0:
                         partners[left], partners[right] = right, left
                 if split:
-                    rows += [Row(RowKind.CODE, left, right) for left, right in pairs]
+                    rows += (row for pair in pairs for row in self._code_rows(*pair))
                 else:
-                    rows += [Row(RowKind.CODE, place, place) for place in (*removed, *added)]
+                    rows += (row for place in (*removed, *added) for row in self._code_rows(place, place))
             hunks.append(max(0, first))
         if not self.patch.hunks and self.diff.path != PULL_REQUEST:
             rows.append(Row(RowKind.NOTE, text=self._no_lines()))
@@ -174,6 +182,15 @@ class FileInDiff:
             rows.append(Row(RowKind.NOTE, text=CUT_NOTE))
         self.hunks, self.partners = hunks, partners
         return rows
+
+    def _code_rows(self, left: int, right: int) -> Sequence[Row]:
+        """The rows of a line, or of two side by side: more than one where they are long and wrapped."""
+        sides = {place for place in (left, right) if place >= 0} if self._room else ()
+        return [Row(RowKind.CODE, left, right, part=part) for part in range(max(map(self._height, sides), default=1))]
+
+    def _height(self, place: int) -> int:
+        line = self.patch.lines[place]
+        return len(row_starts(flat(line.text), self._room, ended=line.ended))
 
     def _no_lines(self) -> str:
         if self.diff.status == UNCHANGED:
@@ -245,6 +262,8 @@ class DiffDocument:
         """Whether the files are all that the task changed, and not only what it changed lately."""
         self.width = 0
         """Cells that a comment has."""
+        self.wraps_in = 0
+        """Cells of the view in which long lines are wrapped, 0 where they are cut."""
         self._comments: dict[str, tuple[Comment, ...]] = {}
         self._reviews: dict[str, tuple[Reviewed, ...]] = {}
         self._opened: frozenset[str] = frozenset()
@@ -305,6 +324,12 @@ class DiffDocument:
             if self._comments or self._reviews:
                 self._lay_out()
 
+    def set_wrap(self, width: int) -> None:
+        """Wrap long lines in a view of so many cells, or with 0 cut them."""
+        if width != self.wraps_in:
+            self.wraps_in = width
+            self._lay_out()
+
     def set_split(self, split: bool) -> None:
         """Stand side by side, or in one column."""
         if split != self.split:
@@ -345,6 +370,7 @@ class DiffDocument:
                 reviews=self._reviews.get(file.diff.path, ()),
                 opened=self._opened,
                 width=self.width,
+                wraps_in=self.wraps_in,
                 whole=self.whole,
             )
             self._starts.append(at)
@@ -444,7 +470,8 @@ class DiffDocument:
         file, start = self.files[at], self._starts[at]
         rows = [row for row in file.rows[first - start : last - start + 1] if row.kind is RowKind.CODE]
         new = [row.right for row in rows if row.right >= 0 and file.patch.lines[row.right].new]
-        meant = new or [row.left for row in rows if row.left >= 0]
+        # A line that is wrapped has several rows.
+        meant = dict.fromkeys(new or [row.left for row in rows if row.left >= 0])
         return file.diff.path, [file.patch.lines[place] for place in meant]
 
     def totals(self) -> tuple[int, int, int]:

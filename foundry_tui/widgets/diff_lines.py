@@ -51,6 +51,8 @@ class DiffLines(Lines):
         self._strips = DiffStrips(self.document, self._colours, ascii_only=ascii_only)
         self._drawn: LRUCache[int, Strip] = LRUCache(KEPT_STRIPS)
         self._drawn_with: tuple[DiffPalette, str, int] | None = None
+        self.wraps = False
+        """Whether long lines have several rows; else they are cut."""
         self.note = ""
         """What is said where there are no files."""
         self._ascii = ascii_only
@@ -96,6 +98,7 @@ class DiffLines(Lines):
         self.document.set_split(self._fits_split)
         self._strips.width = self.lines_width
         self.document.set_width(self._strips.comment_width - 1)
+        self.document.set_wrap(self.lines_width if self.wraps else 0)
         self._take(held)
         self.to_row(self.cursor)
 
@@ -285,6 +288,15 @@ class DiffLines(Lines):
         self._strips.forget()
         self._search_again()
         self._take(held)
+
+    def toggle_wrap(self) -> None:
+        """Wrap long lines, or cut them at the edge."""
+        held = self._held()
+        self.wraps = not self.wraps
+        self._strips.shift = 0
+        self.document.set_wrap(self.lines_width if self.wraps else 0)
+        self._take(held)
+        self.to_row(self.cursor)
 
     def move_columns(self, direction: int) -> None:
         """Show what lies further right in long lines, or further left."""

@@ -10,7 +10,6 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.cells import fit
 from foundry_tui.view.comments import CommentState
@@ -19,6 +18,7 @@ from foundry_tui.view.diffs import DiffMark
 from foundry_tui.view.folded_files import size_words
 from foundry_tui.view.patches import PatchLine
 from foundry_tui.view.word_changes import Spans, word_changes
+from foundry_tui.view.wrapped_code import LEAST_DIGITS, UNENDED, code_room, flat, row_starts
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.syntax_colours import CODE_LINES, CODE_WIDTH, Coloured, SyntaxColours, language_of
 from foundry_tui.widgets.text_lines import Text, spread, strip_of
@@ -29,8 +29,6 @@ COMMENT_INDENT = 8
 """Cells before the text of a comment."""
 LEAST_SEEN = 12
 """Cells of a changed word that are in sight at least, where there is room."""
-LEAST_DIGITS = 4
-"""Cells of a line number."""
 
 
 class DiffGlyphs(Struct, frozen=True):
@@ -137,11 +135,12 @@ class DiffStrips:
             ground = self._ground(line)
             numbers = f"{line.old or '':>{digits}} {line.new or '':>{digits}} "
             room = width - len(numbers)
-            return Strip([Segment(numbers, palette.dim + ground), *self._code(number, file, row.left, room)])
+            shown = Segment(" " * len(numbers) if row.part else numbers, palette.dim + ground)
+            return Strip([shown, *self._code(number, file, row.left, room, row.part)])
         half = (width - 1) // 2
-        parts = self._side(number, file, row.left, half, old=True)
+        parts = self._side(number, file, row.left, half, row.part, old=True)
         parts.append(Segment(self.glyphs.between, palette.dim))
-        return Strip([*parts, *self._side(number, file, row.right, width - half - 1, old=False)])
+        return Strip([*parts, *self._side(number, file, row.right, width - half - 1, row.part, old=False)])
 
     def head(self, number: int, file: FileInDiff) -> Strip:
         """The row that names a file, with what is known of its lines."""
@@ -228,17 +227,18 @@ class DiffStrips:
         style = {DiffMark.ADDED: palette.added, DiffMark.REMOVED: palette.removed}.get(line.mark)
         return Style(bgcolor=style.bgcolor) if style is not None else Style.null()
 
-    def _side(self, number: int, file: FileInDiff, place: int, width: int, *, old: bool) -> list[Segment]:
+    def _side(self, number: int, file: FileInDiff, place: int, width: int, part: int, *, old: bool) -> list[Segment]:
         palette, digits = self._palette, self._digits(file)
         if place < 0:
             return [Segment(self.glyphs.fill * width, palette.fill)]
         line = file.patch.lines[place]
-        gutter = f"{(line.old if old else line.new) or '':>{digits}} "
-        code = self._code(number, file, place, width - len(gutter))
+        told = "" if part else (line.old if old else line.new) or ""
+        gutter = f"{told:>{digits}} "
+        code = self._code(number, file, place, width - len(gutter), part)
         return [Segment(gutter, palette.dim + self._ground(line)), *code]
 
-    def _code(self, number: int, file: FileInDiff, place: int, width: int) -> list[Segment]:
-        """Mark and text of a line in exactly `width` cells."""
+    def _code(self, number: int, file: FileInDiff, place: int, width: int, part: int) -> list[Segment]:
+        """Mark and text of a line, or where lines are wrapped that part of it, in exactly `width` cells."""
         palette, line = self._palette, file.patch.lines[place]
         base, word = palette.text, palette.text
         if line.mark is DiffMark.ADDED:
@@ -246,13 +246,15 @@ class DiffStrips:
         elif line.mark is DiffMark.REMOVED:
             base, word = palette.removed, palette.removed_word
         room = max(0, width - 2)
+        wraps_in = self._document.wraps_in
         words, changed = self._words(file, place, line)
         # What was changed far to the right is brought into sight, unless one has chosen what is.
         # Both sides by the narrower one, so that they show the same part of it.
         least = min(room, (self.width - 2) // 2 - self._digits(file) - 3) if file.split else room
-        brought = max(0, changed - least // 3) if changed >= least - LEAST_SEEN and not self.shift else 0
-        shift = self.shift + brought
-        text = flat(line.text[: shift + width + 1])
+        is_far = changed >= least - LEAST_SEEN and not self.shift and not wraps_in
+        brought = max(0, changed - least // 3) if is_far else 0
+        shift = 0 if wraps_in else self.shift + brought
+        text = flat(line.text if wraps_in else line.text[: shift + width + 1])
         parts: Coloured | None = None
         if not (palette.plain_code and line.mark is not DiffMark.CONTEXT):
             parts = self._coloured(number, file, place)
@@ -261,8 +263,11 @@ class DiffStrips:
         overlays += [(span, palette.found) for span in self._found(text)]
         segments = list(_overlaid(_cut_to(parts, text) if parts is not None else [(text, Style.null())], overlays))
         if not line.ended:
-            segments.append((f" {self.glyphs.gap} no newline at the end", palette.dim))
-        code = Strip([Segment(part, ground + style) for part, style in segments])
+            segments.append((f" {self.glyphs.gap} {UNENDED}", palette.dim))
+        if wraps_in:
+            starts = row_starts(text, code_room(wraps_in, self._digits(file), split=file.split), ended=line.ended)
+            segments = _between(segments, *(*starts, None, None)[part : part + 2]) if part < len(starts) else []
+        code = Strip([Segment(piece, ground + style) for piece, style in segments])
         if shift or code.cell_length > room:
             shown = code.crop(shift, shift + room)
             more = Segment(self.glyphs.ellipsis, palette.dim + self._ground(line))
@@ -272,7 +277,7 @@ class DiffStrips:
                 shown = Strip([more, *shown.crop(1)])
             code = shown
         code = code.adjust_cell_length(room, ground)
-        return [Segment(f"{line.mark.value} ", base), *code]
+        return [Segment("  " if part else f"{line.mark.value} ", base), *code]
 
     def _words(self, file: FileInDiff, place: int, line: PatchLine) -> tuple[Spans, int]:
         """The words of the line that were changed, and where in it or in its other side the first of them is."""
@@ -323,11 +328,6 @@ class DiffStrips:
                         self._chunks[number, at] = (code, offset)
 
 
-def flat(text: str) -> str:
-    """A line of code with its tabs as spaces and its control characters made visible."""
-    return harmless(text.expandtabs(4))
-
-
 def _cut_to(parts: Coloured, text: str) -> Sequence[tuple[str, Style]]:
     """The parts as far as the text goes; what of it they do not have is plain."""
     found: list[tuple[str, Style]] = []
@@ -339,6 +339,16 @@ def _cut_to(parts: Coloured, text: str) -> Sequence[tuple[str, Style]]:
             return found
     found.append((text[at:], Style.null()))
     return found
+
+
+def _between(parts: Sequence[tuple[str, Style]], first: int | None, last: int | None) -> list[tuple[str, Style]]:
+    """What of the parts stands from one character to another."""
+    found: list[tuple[str, Style]] = []
+    at = 0
+    for text, style in parts:
+        found.append((text[max(0, (first or 0) - at) : None if last is None else max(0, last - at)], style))
+        at += len(text)
+    return [part for part in found if part[0]]
 
 
 def _overlaid(

@@ -406,6 +406,27 @@ async def test_a_renamed_file_says_from_where_also_while_it_is_folded() -> None:
         assert "▸ shop/new.py  renamed from shop/old.py, 97% alike" in at(on)
 
 
+@pytest.mark.parametrize("size", [(80, 30), (160, 30)])
+async def test_long_lines_are_wrapped_on_a_key_and_lose_nothing(size: tuple[int, int]) -> None:
+    words = " ".join(f"日本{number}" for number in range(40))
+    file = file_diff("notes.txt", f"before\n{words}\nafter\n", f"before\n{words} END\nafter\n")
+    async with reviewing([file], size=size) as on:
+        lines = on.app.screen.query_one(ChangesView).lines
+        await on.press("n")
+        cut = lines.line_count
+        assert "日本39 END" not in text_of(on, ChangesView) or "日本0 " not in text_of(on, ChangesView)
+        await on.press("L")
+        rows = [lines.strip_at(row).text for row in range(lines.line_count)]
+        assert len(rows) > cut and all(len(row) <= size[0] for row in rows)
+        told = "".join(row[13:] if size[0] < 140 else row[row.index("│") + 8 :] for row in rows if "日" in row)
+        assert "".join(f"日本{number}" for number in range(40)) + "END" in told.replace(" ", "")
+        await on.press("j", "m", *"long", "ctrl+s")
+        made = on.commands.comments.of(TASK)[0]
+        assert made.code == (words if size[0] < 140 else f"{words} END"), "once, however many rows it has"
+        await on.press("L")
+        assert lines.line_count == cut + 1
+
+
 async def test_both_sides_show_the_same_part_of_a_long_line() -> None:
     for before in range(44, 49):
         old = f"{'x' * before} = {'one, two, three, ' * 3}\n"
