@@ -97,6 +97,8 @@ def resumed(connection: SlowConnection, folder: Path, group: TaskGroup, logged: 
 async def test_it_is_sent_again_only_if_the_agent_gives_no_sign_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: tuple[Message, ...], sent: int
 ) -> None:
+    # What is waited for is due from when the stream stands on.
+    monkeypatch.setattr(sessions, "LISTEN_WAIT", math.inf)
     monkeypatch.setattr(sessions, "EVIDENCE_WAIT", 0.05)
     monkeypatch.setattr(sessions, "RECEIPT_GRACE", 0.05)
     connection = SlowConnection(*said)

@@ -32,6 +32,8 @@ class Live(Protocol):
     """A session whose stream is read."""
 
     state: StoredSession
+    sign_due: float
+    """When the agent must have given a sign of what was being sent; earlier once its stream stands."""
 
     def gone(self) -> bool:
         """Whether the agent is lost."""
@@ -58,14 +60,14 @@ async def note_given(log: ServerLog, state: StoredSession) -> None:
             mark.phase = SENT
 
 
-async def has_it(session: Live, log: ServerLog, inbox: Inbox, mark: PromptMark, sign_due: float) -> bool:
+async def has_it(session: Live, log: ServerLog, inbox: Inbox, mark: PromptMark) -> bool:
     """Whether the agent has a prompt that was being sent: by the log, or else by what it says until a sign is due.
 
     Raises `UnsentError` where it may have a part of it, so that it can read nothing more.
     """
     given = await was_given(log, session.state, mark)
-    with anyio.move_on_after(sign_due - anyio.current_time()):
-        while not (given or inbox or session.gone()):
+    while not (given or inbox or session.gone()) and (left := session.sign_due - anyio.current_time()) > 0:
+        with anyio.move_on_after(left):
             await session.woken()
     given = given or await was_given(log, session.state, mark)
     if given is False and not inbox:

@@ -88,7 +88,7 @@ class Session:
         self.over = False
         """Whether the agent has ended the last turn itself."""
         self._cut = self._mourned = self._exited = False
-        self._sign_due = anyio.current_time() + LISTEN_WAIT + EVIDENCE_WAIT
+        self.sign_due = anyio.current_time() + LISTEN_WAIT + EVIDENCE_WAIT
 
     # Opening and closing
 
@@ -189,7 +189,7 @@ class Session:
                 await self._lose("reading what the agent sends failed; the backend's log says why")
 
     def _listen(self) -> None:
-        self._sign_due = anyio.current_time() + EVIDENCE_WAIT
+        self.sign_due = anyio.current_time() + EVIDENCE_WAIT
         self.notify()
 
     async def _take(self, number: int, message: Message | Unreadable | Gap) -> bool:
@@ -330,7 +330,7 @@ class Session:
         """
         mark = self.state.prompts.get(prompt_id)
         log = self.connection.server.log
-        if mark and mark.phase == SENDING and await has_it(self, log, self._inbox, mark, self._sign_due):
+        if mark and mark.phase == SENDING and await has_it(self, log, self._inbox, mark):
             mark.phase = SENT
             await self.save()
         if self.has(prompt_id):
@@ -359,7 +359,7 @@ class Session:
         self.steering.forget()
         self.state.forget_requests()
         await self.save()
-        self._sign_due = anyio.current_time() + EVIDENCE_WAIT
+        self.sign_due = anyio.current_time() + EVIDENCE_WAIT
         handed = anyio.Event()
         self._group.start_soon(self._send, mark, blocks, handed)
         await handed.wait()
