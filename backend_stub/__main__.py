@@ -175,7 +175,7 @@ async def _serve(
             variables = fingerprints(os.environ)
             folder.tell(Holder(pid=os.getpid(), listening=endpoint.listening, variables=variables))
             _calm_the_collector()
-            say(encode({"listening": endpoint.listening, "pid": os.getpid()}).decode())
+            _say_ready(endpoint.listening)
             await server.serve(sockets=[endpoint.socket])
             endpoint.remove()
             return server.exit_code
@@ -185,6 +185,14 @@ async def _serve(
         if told is None or others is not None:
             raise
         raise first_of(told) from group
+
+
+def _say_ready(listening: str) -> None:
+    """Raises `StartError` where nobody can be told."""
+    try:
+        say(encode({"listening": listening, "pid": os.getpid()}).decode())
+    except OSError as error:
+        raise StartError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _calm_the_collector() -> None:

@@ -1,14 +1,17 @@
 """What a process of the backend says to whoever started it."""
 
+import os
 import sys
+from contextlib import suppress
 
 from foundry_tui.contract.control_characters import harmless
 
 
 def say(line: str) -> None:
-    """A line for programs, on standard output, at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """A line for programs, on standard output, at once. Who went away misses it; raises `OSError` if it takes none."""
+    with suppress(BrokenPipeError):
+        # past the stream, which would try again what failed as it is closed
+        os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 def complain(why: str) -> None:

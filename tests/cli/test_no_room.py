@@ -1,6 +1,7 @@
 """Where output cannot go: a full disk or a closed stdout is one sentence and exit 1, a reader that left is silence."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,3 +104,30 @@ def test_other_streams_may_be_closed(shared: Cli, task_id: str, line: str, redir
     whole = run(shared, line, "")
     done = run(shared, line, redirection)
     assert (done.returncode, done.stdout) == (whole.returncode, whole.stdout)
+
+
+def test_a_backend_that_can_tell_nobody_where_it_listens_does_not_run(cli: Cli) -> None:
+    done = run(cli, "backend serve", ">/dev/full")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == ["foundry backend: standard output cannot be written: No space left on device"]
+
+
+def test_a_backend_goes_on_without_the_reader_of_its_line(cli: Cli) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with (
+        os.fdopen(writing) as nowhere,
+        subprocess.Popen(
+            [FOUNDRY, "backend", "serve"],
+            env=cli.environ,
+            cwd=cli.repository,
+            stdout=nowhere,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stderr is not None
+        assert any("Started server process" in line for line in process.stderr), "it ended first"
+        assert cli("list", code=0).err == ""
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
