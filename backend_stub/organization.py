@@ -391,6 +391,7 @@ class Organization:
             started_from=None
             if start is None
             else StartedFrom(branch=start.branch, pull_request=start.pull_request, issue=start.issue),
+            asked_options=request.options or None,
             permission_policy=PermissionPolicy(request.permissions or provider.default_permissions()),
             stages=tuple(StageRecord(name=stage, max_attempts=self._settings.attempts) for stage in STAGES),
         )

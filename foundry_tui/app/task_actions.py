@@ -9,7 +9,7 @@ from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
 from foundry_tui.app.confirmations import Confirmations, named, quantity
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.questions import POLICY_WORDS
-from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.records import TaskDetail, TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.tasks import TasksScreen
 from foundry_tui.view.labels import retry_words
@@ -182,19 +182,20 @@ class TaskActions:
                 options=request.options,
                 permissions=request.permissions,
             )
+            self._host.open_new_task(task.repo_id, draft)
+        elif (detail := self._host.store.detail(task.task_id)) is not None:
+            self._host.open_new_task(task.repo_id, _drafted(detail))
         else:
-            detail = self._host.store.detail(task.task_id)
-            start = start_again(detail.started_from) if detail is not None else None
-            draft = CreateTask(
-                repo=task.repo_id,
-                prompt=detail.prompt if detail is not None else task.prompt,
-                base_branch=detail.base_branch if detail is not None and not (start and start.pull_request) else None,
-                from_=start,
-                agent=task.agent,
-                provider=task.provider,
-                permissions=POLICY_WORDS.get(task.permission_policy),
-            )
-        self._host.open_new_task(task.repo_id, draft)
+            self._host.app.run_worker(self._edit_listed(task), group="edit", exclusive=True)
+
+    async def _edit_listed(self, task: TaskSummary) -> None:
+        """The same for a task that is not in view: what the list has of it is only its beginning."""
+        try:
+            detail = await self._host.commands.task(task.task_id)
+        except RequestError as error:
+            self._host.reply(f"Its whole prompt cannot be read now: {error}", severity="warning")
+        else:
+            self._host.open_new_task(task.repo_id, _drafted(detail))
 
     def action_toggle_unread(self) -> None:
         tasks = self._host.context().targets
@@ -212,3 +213,18 @@ class TaskActions:
         task = self._host.context().task
         if task is not None:
             self._host.copy(task.task_id)
+
+
+def _drafted(task: TaskDetail) -> CreateTask:
+    """The request that asks for a task like this one."""
+    start = start_again(task.started_from)
+    return CreateTask(
+        repo=task.repo_id,
+        prompt=task.prompt,
+        base_branch=None if start is not None and start.pull_request else task.base_branch,
+        from_=start,
+        agent=task.agent,
+        provider=task.provider,
+        options=task.asked_options,
+        permissions=POLICY_WORDS.get(task.permission_policy),
+    )

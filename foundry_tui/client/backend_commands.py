@@ -24,7 +24,15 @@ from foundry_tui.contract.attachments import NewAttachment, told
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.questions import AnswerAction, FieldValue
-from foundry_tui.contract.records import HistoryEvent, Prompt, PromptState, Repo, SessionStatus, SessionSummary
+from foundry_tui.contract.records import (
+    HistoryEvent,
+    Prompt,
+    PromptState,
+    Repo,
+    SessionStatus,
+    SessionSummary,
+    TaskDetail,
+)
 from foundry_tui.contract.requests import (
     AddRepo,
     AnswerPermission,
@@ -253,6 +261,9 @@ class BackendCommands:
         self._settlement.send_command("answer", answer, None, done=frozenset({409}), patience=math.inf, keep=keep)
 
     # What is read.
+
+    async def task(self, task_id: str) -> TaskDetail:
+        return await self._api.task(task_id)
 
     async def memory(self, task_id: str) -> MemoryReport:
         return await self._api.memory(task_id)

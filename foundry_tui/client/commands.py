@@ -15,7 +15,7 @@ from foundry_tui.contract.operations import StartOperation
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.pull_request import CommentList
 from foundry_tui.contract.questions import AnswerAction, FieldValue
-from foundry_tui.contract.records import Health, HistoryEvent, Repo
+from foundry_tui.contract.records import Health, HistoryEvent, Repo, TaskDetail
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup
 
 
@@ -165,6 +165,9 @@ class Commands(Protocol):
 
     async def agents(self) -> AgentList:
         """The agents of each provider, with what is to be done about those that cannot be given work."""
+
+    async def task(self, task_id: str) -> TaskDetail:
+        """A task whole: one that is only listed has the beginning of its prompt."""
 
     async def memory(self, task_id: str) -> MemoryReport:
         """What the task's agents take now."""

@@ -363,11 +363,12 @@ class TaskSummary(Record, frozen=True, kw_only=True):
 class TaskDetail(TaskSummary, frozen=True, kw_only=True):
     """A task whole: `prompt` uncut, its last 20 `operations` and 200 events of `history` (absent in `task` events).
 
-    `started_from` is what the request said as `from`.
+    `started_from` is what the request said as `from`, `asked_options` what it said as `options`.
     """
 
     base_branch: str | None = None
     started_from: StartedFrom | None = None
+    asked_options: dict[str, str | bool] | None = None
     sandbox: Sandbox | None = None
     stages: tuple[StageRecord, ...] = ()
     permissions: tuple[Permission, ...] = ()

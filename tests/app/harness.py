@@ -18,6 +18,7 @@ from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.options import Options
 from foundry_tui.client.commands import CommandProblem, Drafts
 from foundry_tui.client.comments import KeptComments
+from foundry_tui.client.errors import UnreachableError
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.store import Store
 from foundry_tui.client.task_defaults import TaskDefaults
@@ -80,6 +81,8 @@ class FakeCommands:
         self.providers = {"demo": "ready", "local": "sandbox-agent is not installed"}
         self.agents_told: tuple[AgentInfo, ...] = ()
         self.default_agents: dict[str, str] = {}
+        self.details: dict[str, TaskDetail] = {}
+        """Tasks that the backend has; it is away for whoever asks for others."""
         self.memory_of: dict[str, tuple[AgentMemory, ...]] = {}
         self.diffs: dict[str, Diff] = {}
         self.kept: dict[str, tuple[Checkpoint, ...]] = {}
@@ -199,6 +202,11 @@ class FakeCommands:
 
     def reconnect(self) -> None:
         self.calls.append(("reconnect",))
+
+    async def task(self, task_id: str) -> TaskDetail:
+        if task_id not in self.details:
+            raise UnreachableError("nobody answers")
+        return self.details[task_id]
 
     async def memory(self, task_id: str) -> MemoryReport:
         return MemoryReport(agents=self.memory_of.get(task_id, ()))

@@ -46,7 +46,7 @@ from foundry_tui.app.options import Options
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.freshness import Freshness, FreshnessState
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, Latency, RefreshReason, TopicDiagnostics
-from foundry_tui.contract.records import TaskSummary
+from foundry_tui.contract.records import TaskSummary, summary_of
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.checkpoints import CheckpointsScreen
@@ -310,13 +310,22 @@ async def test_n_opens_the_dialog_over_any_screen() -> None:
         assert isinstance(s.app.screen, NewTaskScreen)
 
 
-async def test_edit_and_create_again_opens_the_dialog_filled_in() -> None:
-    async with stage(make_store([make_task(1, prompt="mend the gate")])) as s:
+async def test_edit_and_create_again_opens_the_dialog_with_all_that_was_asked_for() -> None:
+    whole = make_detail(1, prompt="mend the gate " * 40, asked_options={"mode": "plan"}, base_branch="next")
+    async with stage(make_store([summary_of(whole)]), size=(80, 24)) as s:
         await s.press("e")
-        screen = s.app.screen
-        assert isinstance(screen, NewTaskScreen)
-        await s.pilot.pause()
-        assert any("mend the gate" in getattr(widget, "text", "") for widget in screen.query("TextArea"))
+        await s.found()
+        assert isinstance(top(s), TasksScreen)
+        assert [each.message for each in s.app._notifications] == [
+            "Its whole prompt cannot be read now: nobody answers"
+        ]
+        s.commands.details[whole.task_id] = whole
+        await s.press("e")
+        await s.found()
+        dialog = s.app.screen
+        assert isinstance(dialog, NewTaskScreen)
+        written = {name: dialog.values[name] for name in ("prompt", "mode", "base_branch")}
+        assert written == {"prompt": whole.prompt, "mode": "plan", "base_branch": "next"}
 
 
 async def test_diagnostics_show_topics_and_the_connection_log() -> None:

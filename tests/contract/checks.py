@@ -19,7 +19,7 @@ TASK_SUMMARY = _fields(
 WORK = _fields("base ahead behind files added removed uncommitted pushed upstream conflicts landed at")
 PULL_REQUEST = _fields("number url title state checks review mergeable comments at")
 TASK_DETAIL = TASK_SUMMARY | _fields(
-    "base_branch started_from sandbox stages permissions leftovers operations history"
+    "base_branch started_from asked_options sandbox stages permissions leftovers operations history"
 )  # fmt: skip
 ASK = _fields("permission_id session_id kind title text whole options at")
 ACTIVITY = _fields("kind text at")

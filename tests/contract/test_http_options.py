@@ -105,7 +105,8 @@ def test_what_the_agent_refuses_keeps_its_value_and_says_why(backend: BackendPro
 @pytest.mark.parametrize("options", [{"m": "all", "fast": True}, {"mode": "all"}], ids=["by id", "by category"])
 def test_options_are_set_before_the_first_prompt(backend: BackendProcess, options: Json) -> None:
     task_id, session_id = _begin(backend, options=options)
-    assert backend.wait_task(task_id, "idle")["sessions"][0]["mode"] == "Allow all"
+    task = backend.wait_task(task_id, "idle")
+    assert (task["sessions"][0]["mode"], task["asked_options"]) == ("Allow all", options)
     values = {option["option_id"]: option["value"] for option in backend.get(f"/v1/sessions/{session_id}")["options"]}
     assert values == {"m": "all", "fast": "fast" in options}
 
