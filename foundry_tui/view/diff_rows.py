@@ -220,7 +220,7 @@ def _comment_rows(number: int, placed_comment: PlacedComment, width: int, opened
         return _review_rows(number, placed_comment, width, opened)
     if state is CommentState.OUTDATED:
         first, *others = comment.code.split("\n")
-        said.append(f"outdated, {_lines(comment)} was: {first.strip()}{' …' if others else ''}"[:width])
+        said.append(f"outdated, {_lines(comment)} was: {first.strip()}{' …' if others else ''}")
     elif state is CommentState.OUTSIDE:
         said.append(f"on {_lines(comment)}")
     for line in comment.text.split("\n"):

@@ -230,6 +230,10 @@ async def test_a_comment_whose_line_was_changed_says_so() -> None:
         await on.pilot.pause()
         assert "1 comment, 1 outdated" in text_of(on, ChangesView)
         assert "outdated, line 3 was: from urllib.parse import unquote, urlsplit" in text_of(on, ChangesView)
+        await on.pilot.resize_terminal(60, 30)
+        await on.pilot.pause()
+        cut = next(line for line in text_of(on, ChangesView).splitlines() if "outdated, line 3 was" in line)
+        assert cut.rstrip("▁▂▃▄▅▆▇█ ").endswith("…"), cut
         view.show([file for file in REVIEW if file.path != "shop/auth.py"])
         await on.pilot.pause()
         assert "6 files" in text_of(on, ChangesView)
