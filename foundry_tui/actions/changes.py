@@ -9,6 +9,7 @@ from foundry_tui.actions.model import Action
 _K = frozenset({TASK})
 _F = frozenset({CHANGES_SEARCH})
 _S = frozenset({CHANGES_SINCE})
+_C = frozenset({COMMENT})
 
 
 def are_open(context: Context) -> bool:
@@ -74,9 +75,10 @@ CHANGES_FIELDS: Sequence[Action] = (
         "keep",
         "Keep the comment, to be sent with the others; an empty one is forgotten.",
         "Writing",
-        frozenset({COMMENT}),
+        _C,
         footer=1,
     ),
+    Action("break_line", "enter", "new line", "Begin a new line.", "Writing", _C, footer=2, palette=False),
 )
 
 CHANGES_ROWS: Sequence[Action] = (

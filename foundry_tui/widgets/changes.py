@@ -1,13 +1,11 @@
 """What a task changed, as one diff: a line that says how much and where one is, the diff, and what is searched for."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from msgspec.structs import replace
 from rich.style import Style
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
@@ -119,16 +117,12 @@ class CommentEditor(TextArea):
     """Where a comment is written."""
 
     FIELD = COMMENT
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings(COMMENT),
-        # The text area begins a new line by itself; said here, it is nobody else's key.
-        Binding("enter", "new_line", show=False),
-    ]
+    BINDINGS = bindings(COMMENT)
 
     class Kept(Message):
         """It is written."""
 
-    def action_new_line(self) -> None:
+    def action_break_line(self) -> None:
         self.insert("\n")
 
     def action_keep_comment(self) -> None:

@@ -203,6 +203,14 @@ one
 line"""
 
 
+async def test_a_comment_has_several_lines_and_the_footer_says_that_enter_begins_one() -> None:
+    async with reviewing(REVIEW) as on:
+        await on.press("n", "m", *"one")
+        assert "^s keep" in text_of(on, ActionBar) and "enter new line" in text_of(on, ActionBar)
+        await on.press("enter", *"two", "escape")
+        assert [each.text for each in on.commands.comments.of(TASK)] == ["one\ntwo"]
+
+
 async def test_a_comment_begun_at_the_head_of_a_file_is_on_its_first_line() -> None:
     async with reviewing(REVIEW) as on:
         await on.press("right_square_bracket", "right_square_bracket", "m", *"why", "ctrl+s")
