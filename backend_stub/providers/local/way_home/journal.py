@@ -189,7 +189,8 @@ class Journal:
         except (OSError, UnusableError) as error:
             raise GitError(
                 f"The changes are half made in {self.checkout} and could not be taken back: {_why(error)}. What was "
-                f"there before is kept in {self._place / BEFORE}.",
+                f"there before is kept in {self._place / BEFORE}. See to that, then do this again, which puts it back "
+                "first.",
                 retryable=False,
             ) from error
 
