@@ -86,9 +86,9 @@ def add_origin(world: LocalWorld) -> Path:
     return remote
 
 
-async def sandbox(world: LocalWorld, provider: LocalProvider) -> tuple[TaskDetail, Path]:
+async def sandbox(world: LocalWorld, provider: LocalProvider, branch: str = "fix/it") -> tuple[TaskDetail, Path]:
     identify(world.repository)
-    task = await world.with_sandbox(provider, world.task(title="Fix the login"))
+    task = await world.with_sandbox(provider, world.task(branch, title="Fix the login"))
     assert task.sandbox is not None
     return task, Path(task.sandbox.cwd)
 
@@ -465,6 +465,68 @@ async def test_landing_that_is_cancelled_as_the_branch_moves_is_done_to_its_end(
         assert git(git_world.repository, "status", "--porcelain") == ""
         assert git(git_world.repository, "show", "main:a.txt") == "ours"
         assert not list((git_world.repository / ".git").rglob("*.lock"))
+
+
+class Waiting(Told):
+    """Knows when what it is told of waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = anyio.Event()
+
+    async def step(self, name: str) -> None:
+        await super().step(name)
+        if name == "wait":
+            self.waits.set()
+
+
+@pytest.mark.parametrize("kind", ["land", "apply"])
+async def test_what_another_task_is_bringing_into_a_checkout_is_waited_for(git_world: LocalWorld, kind: str) -> None:
+    async with git_world.provider() as provider:
+        (one, first), (two, second) = [await sandbox(git_world, provider, branch) for branch in ("fix/one", "fix/two")]
+        change(first, "one.txt", "1\n", commit=True)
+        change(second, "two.txt", "2\n", commit=True)
+        hook = git_world.repository / ".git/hooks/reference-transaction"
+        gate, told = Gate(git_world.folder), Waiting()
+        hook.write_text(f"#!/bin/sh\n[ $1 = prepared ] || exit 0\n{gate.words}\ncat\n")
+        hook.chmod(0o755)
+        async with anyio.create_task_group() as group:
+            # Whatever fails, it is open before the group waits for what stands before it.
+            with gate:
+                group.start_soon(operate, git_world, provider, one, "land")
+                await anyio.to_thread.run_sync(gate.await_arrival)
+                group.start_soon(operate, git_world, provider, two, kind, told)
+                with anyio.fail_after(30):
+                    await told.waits.wait()
+                gate.open()
+        assert (git_world.repository / "one.txt").exists() and (git_world.repository / "two.txt").exists()
+        assert git(git_world.repository, "status", "--porcelain") == ("" if kind == "land" else "?? two.txt")
+
+
+async def test_a_branch_that_moves_while_a_task_is_landed_is_said_to_have_moved(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "a.txt", "ours\n", commit=True)
+        old = git(git_world.repository, "rev-parse", "main")
+        moved = git(git_world.repository, "commit-tree", "-p", old, "-m", "theirs", f"{old}^{{tree}}")
+        (git_world.repository / ".git/info/attributes").write_text("* filter=held\n")
+        gate = Gate(git_world.folder)
+        git(git_world.repository, "config", "filter.held.smudge", f"{gate.words}; cat")
+        async with anyio.create_task_group() as group:
+            # Whatever fails, it is open before the group waits for what stands before it.
+            with gate:
+
+                async def land() -> None:
+                    with pytest.raises(GitError, match=r"main has moved .*Nothing was changed\. Land again"):
+                        await operate(git_world, provider, task, "land")
+
+                group.start_soon(land)
+                await anyio.to_thread.run_sync(gate.await_arrival)
+                git(git_world.repository, "update-ref", "refs/heads/main", moved)
+                gate.open()
+        assert git(git_world.repository, "rev-parse", "main") == moved
+        assert git(git_world.repository, "status", "--porcelain") == ""
+        await operate(git_world, provider, task, "land")
 
 
 async def test_a_lock_is_taken_away_only_when_no_git_of_a_person_is_at_work(

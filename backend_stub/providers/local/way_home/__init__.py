@@ -1,7 +1,9 @@
 """Operations on the worktrees of the local provider; each can be cut anywhere, and is begun again."""
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 
+import anyio
 import anyio.to_thread
 
 from backend_stub.domain.call import Call
@@ -12,7 +14,7 @@ from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
 from backend_stub.providers.local.way_home import apply, commit, land, pull_request, push, undo, update
-from backend_stub.providers.local.way_home.checkout import settle
+from backend_stub.providers.local.way_home.checkout import left_half_way, settle
 from backend_stub.providers.local.way_home.place import Place
 from foundry_tui.contract.codec import convert
 from foundry_tui.contract.operations import Apply, HandOver, PullRequest, StartOperation, Undo
@@ -28,6 +30,7 @@ class LocalWayHome:
         self._records = records
         self._checkpoints = checkpoints
         self._forge = forge
+        self._changing: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
     def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
         if isinstance(request, Apply) and repo.path is None:
@@ -41,15 +44,25 @@ class LocalWayHome:
 
     async def operate(self, call: Call, operation: Operation, progress: Progress) -> Done:
         place = await self._place(call, operation)
-        asked = operation.request
         await place.end_strays()
         if operation.steps:
             # It was cut, maybe with every git that it ran.
             await place.free_refs()
         if not progress.notes:
-            await settle(place)
+            await self._settle(place)
             await update.settle(place, call, self._checkpoints)
             await place.clear()
+        if operation.kind not in _IN_CHECKOUTS:
+            return await self._do(place, call, operation, progress)
+        alone = self._alone(place)
+        if alone.locked():
+            await progress.step("wait")
+            await progress.tell(f"another task is being brought into {place.record.repository}")
+        async with alone:
+            return await self._do(place, call, operation, progress)
+
+    async def _do(self, place: Place, call: Call, operation: Operation, progress: Progress) -> Done:
+        asked = operation.request
         match operation.kind:
             case OperationKind.COMMIT:
                 sha = await commit.commit(place, call, progress, asked.get("message"))
@@ -87,7 +100,9 @@ class LocalWayHome:
             return
         taking_back = _TAKING_BACK.get(operation.kind)
         if taking_back is not None:
-            await taking_back(await self._place(call, operation), progress)
+            place = await self._place(call, operation)
+            async with self._alone(place):
+                await taking_back(place, progress)
 
     async def settle(self, call: Call) -> None:
         """The task's sandbox is to go: have what an operation left half-way in a checkout be as it was.
@@ -99,7 +114,7 @@ class LocalWayHome:
         place = await self._place_if_any(call, call.task.operations[-1])
         # Where git knows nothing of the worktree any more, nothing is under way either.
         if place is not None:
-            await settle(place)
+            await self._settle(place)
 
     async def pull_request(self, call: Call) -> Found | None:
         held = call.task.pull_request
@@ -121,6 +136,15 @@ class LocalWayHome:
         failed = await self._forge.failed_checks(remote, held.number, asked.checks, MOST_LOGS, LOG_CHARACTERS)
         return give_checks(held.number, failed, asked.checks)
 
+    async def _settle(self, place: Place) -> None:
+        if await left_half_way(place) is not None:
+            async with self._alone(place):
+                await settle(place)
+
+    def _alone(self, place: Place) -> anyio.Lock:
+        """Held by whatever changes checkouts of the repository: what one is making looks to another like a person's."""
+        return self._changing[place.record.repository]
+
     async def _place(self, call: Call, operation: Operation) -> Place:
         place = await self._place_if_any(call, operation)
         if place is None:
@@ -139,6 +163,8 @@ def _repository_of(pull: Found) -> str:
     return pull.url.rpartition("/pull/")[0]
 
 
+_IN_CHECKOUTS = frozenset({OperationKind.LAND, OperationKind.APPLY})
+"""What changes files outside of the sandbox."""
 _TAKING_BACK: dict[OperationKind, Callable[[Place, Progress], Awaitable[None]]] = {
     OperationKind.COMMIT: commit.take_back,
     OperationKind.PULL_REQUEST: pull_request.take_back,

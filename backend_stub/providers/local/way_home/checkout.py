@@ -72,7 +72,7 @@ async def _move(place: Place, journal: Journal) -> None:
             )
         await _set_index(place, journal, about["old"], about["new"])
         index_moved = True
-        await place.git("update-ref", "-m", "foundry: land", f"{HEADS}{about['target']}", about["new"], about["old"])
+        await move_branch(place, about["target"], about["old"], about["new"])
     except (GitError, OSError) as error:
         await take_back(place, journal, index_moved=index_moved)
         if isinstance(error, GitError):
@@ -86,6 +86,18 @@ async def _move(place: Place, journal: Journal) -> None:
     # Gits before 2.36 know no such command.
     words = ("hook", "run", "--ignore-missing", "post-merge", "--", "0")
     await place.git(*words, accept=range(256), folder=journal.checkout)
+
+
+async def move_branch(place: Place, target: str, old: str, new: str) -> None:
+    """Have the branch be at `new`, unless it has left `old`. Raises `GitError`."""
+    try:
+        await place.git("update-ref", "-m", "foundry: land", f"{HEADS}{target}", new, old)
+    except GitError:
+        if await place.commit_of(f"{HEADS}{target}") in ("", old):
+            raise
+        raise GitError(
+            f"{target} has moved while the task was being landed. Nothing was changed. Land again.", retryable=False
+        ) from None
 
 
 async def take_back(place: Place, journal: Journal, *, index_moved: bool = True) -> None:
@@ -120,10 +132,16 @@ async def _let_go(place: Place, journal: Journal, stands: str) -> None:
         ) from error
 
 
+async def left_half_way(place: Place) -> Journal | None:
+    """What an operation has left half-way in a checkout. Raises `GitError`."""
+    journal = await anyio.to_thread.run_sync(Journal.read, place.own)
+    return journal if journal is not None and (journal.about or not journal.is_made) else None
+
+
 async def settle(place: Place) -> None:
     """An operation that left a checkout half-way will not go on: have that be as it was."""
-    journal = await anyio.to_thread.run_sync(Journal.read, place.own)
-    if journal is not None and (journal.about or not journal.is_made):
+    journal = await left_half_way(place)
+    if journal is not None:
         await take_back(place, journal)
 
 

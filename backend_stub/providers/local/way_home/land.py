@@ -189,4 +189,4 @@ async def _take_over(place: Place, progress: Progress, target: str) -> None:
         await _expect_clean(place, target)
         await checkouts.bring(place, checkout, target, old, new)
     elif await place.commit_of(f"{HEADS}{target}") != new:
-        await place.git("update-ref", "-m", "foundry: land", f"{HEADS}{target}", new, old)
+        await checkouts.move_branch(place, target, old, new)
