@@ -345,6 +345,20 @@ async def test_a_renamed_file_counts_once_as_in_the_diff(git_world: LocalWorld) 
         assert undone.result["files"] == 1
 
 
+async def test_a_name_of_which_only_the_case_was_changed_is_kept(git_world: LocalWorld) -> None:
+    git(git_world.repository, "config", "core.ignorecase", "true")
+    async with sandbox(git_world) as (provider, task, folder):
+        call = git_world.call(task)
+        await provider.checkpoints.begin(call, "p1")
+        (folder / "a.txt").rename(folder / "A.txt")
+        _, ended = await provider.checkpoints.end(call, ["p1"])
+        of = await provider.checkpoints.open(call)
+        kept = of.target(ended.checkpoint_id) if of is not None else None
+        assert of is not None and kept is not None
+        names = (await of.snapshot.git("ls-tree", "-r", "--name-only", kept.tree)).text.split("\n")
+        assert "A.txt" in names and "a.txt" not in names
+
+
 async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git_world: LocalWorld) -> None:
     async with sandbox(git_world) as (provider, task, folder):
         call = git_world.call(task)
