@@ -224,7 +224,7 @@ def test_the_demo_leaves_nothing_behind(
     cli: Cli, demo_environ: dict[str, str], end: "str | signal.Signals", code: int
 ) -> None:
     with terminal(cli, "demo", "--speed", "20", "--tasks", "5", **demo_environ) as shown:
-        shown.read_until("login redirect")
+        shown.read_until("fix the login")
         (world,) = worlds(cli)
         backend = listener(Target.parse(f"unix:{world / 'backend.sock'}"))
         assert backend is not None
