@@ -540,7 +540,9 @@ class StoreModel(RuleBasedStateMachine):
             self.removed.clear()
             return
         assert not self.removed & self.store.tasks.keys(), "a removed task came back"
-        self.removed |= {task_id for task_id in self.world.pruned if self.store.gone(task_id)}
+        # What a topic of its own has told of a task that the list has yet to hear of is no removal from the list.
+        listed = self.store.task_list.removed.keys()
+        self.removed |= {task_id for task_id in self.world.pruned & listed if self.store.gone(task_id)}
 
     @invariant()
     def transcripts_have_no_gaps(self) -> None:
