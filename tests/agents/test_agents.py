@@ -242,7 +242,8 @@ def test_an_agent_that_went_with_its_backend_comes_back_and_has_read_the_convers
     assert processes.end_marked(world.task_id) > 0
     world.backend.start()
     world.follow_up()
-    assert world.answers("notice") == [REMEMBERS]
+    # What codex warns of is a notice too.
+    assert world.answers("notice").count(REMEMBERS) == 1
     assert sum("Hello from the model." in text for text in world.answers()) == 1
 
 
