@@ -86,17 +86,22 @@ async def test_an_agent_that_refuses_it_does_not_have_it(world: LocalWorld) -> N
         assert (await turn(provider, world, task, "say it then", "p2")).text == "it then"
 
 
-async def test_cut_while_it_was_on_its_way_its_answer_tells_what_became_of_it(world: LocalWorld) -> None:
-    answer = world.folder / "answer"
+async def cut_on_its_way(world: LocalWorld, answer: Path, gate: Path) -> tuple[TaskDetail, Told]:
+    """A task whose agent has heard a steered prompt, and answers it once `answer` opens; its backend has ended."""
     os.mkfifo(answer)
     world.environ["ACP_AGENT_STEERS"] = str(answer)
-    gate = world.folder / "gate"
     async with world.provider() as provider:
         task = await world.with_session(provider, world.task())
         async with in_turn(world, provider, task, gate, cut=True) as told, anyio.create_task_group() as group:
             group.start_soon(provider.agents.steer, world.call(task), prompt(task, "only the tests", "p2"))
             await told.until(lambda: "heard" in told.text)
             group.cancel_scope.cancel()
+    return task, told
+
+
+async def test_cut_while_it_was_on_its_way_its_answer_tells_what_became_of_it(world: LocalWorld) -> None:
+    answer, gate = world.folder / "answer", world.folder / "gate"
+    task, told = await cut_on_its_way(world, answer, gate)
     async with world.provider() as provider:
         await provider.agents.attach(world.call(task))
         await anyio.to_thread.run_sync(open_gate, answer)
@@ -112,15 +117,8 @@ async def test_what_an_agent_has_that_has_not_said_so_is_not_said_into_its_turn_
     world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer, gate = world.folder / "answer", world.folder / "gate"
-    os.mkfifo(answer)
-    world.environ["ACP_AGENT_STEERS"] = str(answer)
     monkeypatch.setattr(steering, "ANSWER_WAIT", 0.05)
-    async with world.provider() as provider:
-        task = await world.with_session(provider, world.task())
-        async with in_turn(world, provider, task, gate, cut=True) as told, anyio.create_task_group() as group:
-            group.start_soon(provider.agents.steer, world.call(task), prompt(task, "only the tests", "p2"))
-            await told.until(lambda: "heard" in told.text)
-            group.cancel_scope.cancel()
+    task, told = await cut_on_its_way(world, answer, gate)
     async with world.provider() as provider:
         await provider.agents.attach(world.call(task))
         assert await steer(provider, world, task) is Steered.UNKNOWN

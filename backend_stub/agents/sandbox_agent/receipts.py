@@ -13,7 +13,7 @@ import anyio
 
 from backend_stub.agents.sandbox_agent.connection import UnsentError
 from backend_stub.agents.sandbox_agent.inbox import Inbox
-from backend_stub.agents.sandbox_agent.server_log import ServerLog
+from backend_stub.agents.sandbox_agent.server_log import ServerLog, lines_behind
 from backend_stub.agents.sandbox_agent.state import SENDING, SENT, PromptMark, SteerMark, StoredSession
 
 PIPE_HOLDS = 16_384
@@ -77,12 +77,7 @@ async def has_it(session: Live, log: ServerLog, inbox: Inbox, mark: PromptMark) 
 
 def _came(log: Path, place: str, rpc_id: int, since: int) -> bool:
     """Whether our request came behind that much of the log, for an agent that was there."""
-    try:
-        with log.open("rb") as file:
-            file.seek(since)
-            lines = file.read()
-    except FileNotFoundError:
-        return False
     request = (place.encode(), b"%d" % rpc_id)
-    about = [match for match in _REQUESTED.finditer(lines) if match.group("place", "id") == request]
+    requested = _REQUESTED.finditer(lines_behind(log, since))
+    about = [match for match in requested if match.group("place", "id") == request]
     return bool(about) and not any(match["what"] != b"received" and _NOT_GIVEN in match["rest"] for match in about)

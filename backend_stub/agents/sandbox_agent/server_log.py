@@ -155,19 +155,23 @@ def _apart(began: float, agent: _Agent) -> float:
     return abs(agent.started - began)
 
 
+def lines_behind(log: Path, since: int) -> bytes:
+    """What stands in a log behind that many bytes of it; nothing where there is none. Raises `OSError`."""
+    try:
+        with log.open("rb") as file:
+            file.seek(since)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
 def _is_answered(log: Path, place: str, request_id: str, since: int, first: int) -> bool:
     """Whether something with this id came behind that much of the log, and was given to that agent.
 
     What was given has no id in the log: it is given in the order in which it came, from `first` on.
     """
-    try:
-        with log.open("rb") as file:
-            file.seek(first)
-            lines = file.read()
-    except FileNotFoundError:
-        return False
     waiting, ahead = 0, None
-    for match in _POSTED.finditer(lines):
+    for match in _POSTED.finditer(lines_behind(log, first)):
         what, where, id_ = match.groups()
         if where.decode() != place:
             continue

@@ -40,7 +40,6 @@ class Changes:
         self._changed: dict[str, str | None] = {}
         """What git said had changed when each of `_diffs` was computed."""
         self._waiting: set[str] = set()
-        self._again: set[str] = set()
         self._busy: set[str] = set()
         self._asked: Counter[str] = Counter()
         """How often each was asked for, and how many of those the last computation answers: it began after them."""
@@ -72,9 +71,8 @@ class Changes:
                 finally:
                     self._busy.discard(task_id)
                     self._answered[task_id] = asked
-                    if task_id in self._again:
-                        self._again.discard(task_id)
-                        self.refresh(task_id)
+                    if self._asked[task_id] > asked:
+                        self._queue(task_id)
                     self._step.set()
                     self._step = anyio.Event()
                 if not self._waiting and not self._busy:
@@ -83,14 +81,15 @@ class Changes:
     def refresh(self, task_id: str) -> None:
         """Something may have changed in this task's worktree: compute anew, soon, once."""
         self._asked[task_id] += 1
-        if task_id in self._busy:
-            self._again.add(task_id)
-        elif task_id not in self._waiting:
-            self._waiting.add(task_id)
-            if self._idle.is_set():
-                self._idle = anyio.Event()
-            if self._jobs is not None:
-                self._jobs.send_nowait(task_id)
+        if task_id not in self._busy and task_id not in self._waiting:
+            self._queue(task_id)
+
+    def _queue(self, task_id: str) -> None:
+        self._waiting.add(task_id)
+        if self._idle.is_set():
+            self._idle = anyio.Event()
+        if self._jobs is not None:
+            self._jobs.send_nowait(task_id)
 
     async def settled(self) -> None:
         """Wait until everything asked for has been computed."""
