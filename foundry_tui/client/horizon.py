@@ -94,6 +94,10 @@ class Horizon:
         """Whether the task is one of those that are not held."""
         return self.edge is not None and task.status in ENDED and age_of(task) < self.edge
 
+    def lacked(self, task: TaskSummary, seq: int) -> bool:
+        """Whether a task that the last snapshot did not have, and that there was at this moment, was removed before."""
+        return 0 <= seq <= self._counted_at and not self.hides(task)
+
     def hold(self, task: TaskSummary) -> None:
         """The task is held."""
         if self._was_counted(task.task_id, age_of(task)):

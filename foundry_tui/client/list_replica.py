@@ -78,6 +78,9 @@ class TasksReplica(Replica):
             self.horizon.seen(task_id, seq)
         if held is not None and task.revision <= held.revision:
             return False
+        if task_id in self.created and self.horizon.lacked(task, seq):
+            # Made by the client, answered late, and no more there when the last snapshot was made.
+            return self._forget(task_id, seq)
         self._show(task)
         if task_id in self.created:
             self._made_real(task_id)

@@ -520,6 +520,20 @@ def test_rule_3_a_snapshot_makes_it_real_too(wire: Wire) -> None:
     assert wire.shown() == wire.true()
 
 
+def test_rule_3_a_late_answer_does_not_bring_back_what_the_last_snapshot_lacks(wire: Wire) -> None:
+    wire.store.create(REQUEST)
+    wire.world.create(REQUEST)
+    wire.world.move("task-1", TaskStatus.KILLED)
+    answer = wire.world.tasks["task-1"]
+    wire.world.prune("task-1")
+    wire.connect()
+    assert "task-1" in wire.store.tasks, "nobody has answered yet"
+    wire.store.created(answer)
+    assert not wire.store.tasks
+    assert not wire.store.creations
+    assert wire.store.gone("task-1")
+
+
 def test_rule_3_a_refusal_keeps_it_with_the_reason_until_it_is_retried_or_discarded(wire: Wire) -> None:
     wire.store.create(REQUEST)
     problem = Problem(status=422, title="Wrong", detail="no such repository")
