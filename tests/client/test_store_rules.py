@@ -523,8 +523,9 @@ def test_rule_3_a_snapshot_makes_it_real_too(wire: Wire) -> None:
 def test_rule_3_a_late_answer_does_not_bring_back_what_the_last_snapshot_lacks(wire: Wire) -> None:
     wire.store.create(REQUEST)
     wire.world.create(REQUEST)
-    wire.world.move("task-1", TaskStatus.KILLED)
-    answer = wire.world.tasks["task-1"]
+    for status in (TaskStatus.KILLING, TaskStatus.KILLED):
+        wire.world.move("task-1", status)
+    answer = wire.world.detail("task-1")
     wire.world.prune("task-1")
     wire.connect()
     assert "task-1" in wire.store.tasks, "nobody has answered yet"
