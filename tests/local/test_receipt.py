@@ -194,6 +194,36 @@ async def test_attempts_that_are_cut_before_a_sign_is_due_come_to_an_end(
         group.cancel_scope.cancel()
 
 
+async def test_an_attempt_that_is_cut_just_before_it_sends_leaves_the_prompt_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken for one of an earlier turn then, and so for handed over: nobody sent it any more."""
+    monkeypatch.setattr(sessions, "EVIDENCE_WAIT", 0.01)
+    monkeypatch.setattr(sessions, "RECEIPT_GRACE", 0.01)
+    reached = anyio.Event()
+
+    async def hang(_: ServerLog) -> int:
+        reached.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    connection = SlowConnection()
+    async with anyio.create_task_group() as group:
+        session = resumed(connection, tmp_path, group)
+        with monkeypatch.context() as patch:
+            patch.setattr(ServerLog, "size", hang)
+            async with anyio.create_task_group() as attempt:
+                attempt.start_soon(session.hand_over, "p", text_alone("do it").blocks)
+                with anyio.fail_after(10):
+                    await reached.wait()
+                attempt.cancel_scope.cancel()
+        assert not session.has("p")
+        with anyio.fail_after(10):
+            await session.hand_over("p", text_alone("do it").blocks)
+        assert connection.prompts == 1
+        group.cancel_scope.cancel()
+
+
 async def test_what_an_agent_that_has_exited_is_refused_is_not_received(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -339,6 +339,8 @@ class Session:
             raise UnsentError(f"what {self.state.agent} says cannot be read any more")
         if self.lost is not None:
             raise UnsentError(self.lost.message)
+        # Cut before it has its mark, the prompt is not there yet, and what was said late is no sign that it was sent.
+        self.state.prompts.pop(prompt_id, None)
         for earlier in self.state.prompts.values():
             earlier.phase = ENDED
             earlier.settled = True
@@ -347,7 +349,6 @@ class Session:
         size, logged = len(msgspec.json.encode(blocks)), await log.size()
         while self._inbox or self._outside_turns.busy:
             await self._outside_turns.tell()
-        # Cut before this, the prompt has no mark, and what was said late is no sign that it was sent.
         mark = self.state.prompts[prompt_id] = PromptMark(rpc_id=self.state.number(), size=size, logged=logged)
         self.active = prompt_id
         self._cut = False
