@@ -29,7 +29,7 @@ SAMPLES = 1_000
 STAGE_MS = 250
 """Long enough for what is said of a stage to be painted before the next one begins."""
 FLUSH_MS = 50.0
-NEW_TASK, ESCAPE, SAVE = "n", "\x1b", "\x13"
+NEW_TASK, ESCAPE, SAVE, HOME = "n", "\x1b", "\x13", "\x1b[H"
 
 _ROW_SAYS = {
     str(stage): (progress_bar(UNICODE, done, STEPS, running=True), STEP_NAMES[stage])
@@ -82,6 +82,8 @@ class Watch:
     def in_list(self) -> list[Taken]:
         """From the commits of a task's stages to its row, when somebody else creates it."""
         terminal = self._terminal
+        # The cursor stays with its task, which each new one moves down, until the newest is out of sight.
+        terminal.press(HOME)
         terminal.forget()
         body = {"repo": str(self._repository), "prompt": "Fix the login redirect"}
         task_id = self._client.call("POST", "/v1/tasks", TaskDetail, body=body).task_id
