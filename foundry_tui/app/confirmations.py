@@ -10,11 +10,10 @@ from msgspec import Struct
 from textual.screen import ModalScreen
 
 from foundry_tui.actions.availability import is_living
-from foundry_tui.client.commands import CommandProblem
+from foundry_tui.client.commands import CommandProblem, session_draft_key
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.view.labels import title_of
-from foundry_tui.view.new_session import draft_key
 
 if TYPE_CHECKING:
     from foundry_tui.app.host import Host
@@ -192,5 +191,5 @@ class Confirmations:
                 if isinstance(screen, WayHomeScreen):
                     screen.refused()
         if problem.action == "add_session" and task_id is not None and task_id in self._host.sessions_asked:
-            self._host.commands.drafts.put(draft_key(task_id), self._host.sessions_asked.pop(task_id))
+            self._host.commands.drafts.put(session_draft_key(task_id), self._host.sessions_asked.pop(task_id))
         self._host.app.notify(problem.message, title=f"Could not {problem.action.replace('_', ' ')}", severity="error")

@@ -36,8 +36,9 @@ class CommandProblem(Struct, frozen=True, kw_only=True):
 class Drafts(Protocol):
     """What was written and not sent, kept across restarts.
 
-    New-task dialogs by repository (`""` for none chosen), the text of a session's composer by `session:<id>`, and
-    half-filled forms by `form_draft_key`; by `cleared_key` the operation of which a person wants to read no more.
+    New-task dialogs by repository (`""` for none chosen), new sessions by `session_draft_key`, the text of a session's
+    composer by `session:<id>`, and half-filled forms by `form_draft_key`; by `cleared_key` the operation of which a
+    person wants to read no more.
     """
 
     def get(self, repo: str) -> CreateTask | None:
@@ -48,6 +49,11 @@ class Drafts(Protocol):
 
     def discard(self, repo: str) -> None:
         """Forget the draft of `repo`; nothing happens when there is none."""
+
+
+def session_draft_key(task_id: str) -> str:
+    """Under which key of the drafts a task's session that was not opened is kept."""
+    return f"new_session:{task_id}"
 
 
 def form_draft_key(permission_id: str) -> str:

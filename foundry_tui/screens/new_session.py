@@ -11,12 +11,13 @@ from textual.widgets import Input, Static
 
 from foundry_tui.actions.context import NEW_SESSION
 from foundry_tui.actions.table import bindings
+from foundry_tui.client.commands import session_draft_key
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.requests import CreateTask
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.view.labels import title_of
-from foundry_tui.view.new_session import default_name, draft_key, session_remarks
+from foundry_tui.view.new_session import default_name, session_remarks
 from foundry_tui.view.new_task import Remark, known_agents
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.completion import Completion, settle_choices
@@ -62,7 +63,7 @@ class NewSessionScreen(FoundryDialog[NewSessionRequest]):
 
     @property
     def _draft_key(self) -> str:
-        return draft_key(self._about.task_id)
+        return session_draft_key(self._about.task_id)
 
     def _agents(self) -> list[str]:
         return known_agents(self.foundry.store.tasks.values(), self.foundry.options.agents)

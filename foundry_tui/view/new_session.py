@@ -10,11 +10,6 @@ LONGEST = 64
 """Characters that a session's or an agent's name can have."""
 
 
-def draft_key(task_id: str) -> str:
-    """Under which key of the drafts a task's session that was not opened is kept."""
-    return f"new_session:{task_id}"
-
-
 def session_remarks(name: str, agent: str, agents: Sequence[str]) -> dict[str, Remark]:
     """What is to be said beside `name` and `agent`; `agents` are those that are known. Empty ones are the default."""
     remarks = {"name": _remark(name), "agent": _remark(agent)}
