@@ -473,17 +473,22 @@ class Waiting(Told):
     def __init__(self) -> None:
         super().__init__()
         self.waits = anyio.Event()
+        self.why: list[str] = []
 
-    async def step(self, name: str) -> None:
-        await super().step(name)
-        if name == "wait":
+    async def tell(self, detail: str) -> None:
+        if self.steps[-1] == "wait":
+            self.why.append(detail)
             self.waits.set()
 
 
-@pytest.mark.parametrize("kind", ["land", "apply"])
-async def test_what_another_task_is_bringing_into_a_checkout_is_waited_for(git_world: LocalWorld, kind: str) -> None:
-    async with git_world.provider() as provider:
-        (one, first), (two, second) = [await sandbox(git_world, provider, branch) for branch in ("fix/one", "fix/two")]
+@pytest.mark.parametrize(("kind", "elsewhere"), [("land", False), ("apply", False), ("land", True), ("apply", True)])
+async def test_what_another_task_is_bringing_into_a_checkout_is_waited_for(
+    git_world: LocalWorld, kind: str, elsewhere: bool
+) -> None:
+    async with git_world.provider() as provider, git_world.provider(data=git_world.folder / "other") as other:
+        one, first = await sandbox(git_world, provider, "fix/one")
+        side = other if elsewhere else provider
+        two, second = await sandbox(git_world, side, "fix/two")
         change(first, "one.txt", "1\n", commit=True)
         change(second, "two.txt", "2\n", commit=True)
         hook = git_world.repository / ".git/hooks/reference-transaction"
@@ -495,12 +500,35 @@ async def test_what_another_task_is_bringing_into_a_checkout_is_waited_for(git_w
             with gate:
                 group.start_soon(operate, git_world, provider, one, "land")
                 await anyio.to_thread.run_sync(gate.await_arrival)
-                group.start_soon(operate, git_world, provider, two, kind, told)
+                group.start_soon(operate, git_world, side, two, kind, told)
                 with anyio.fail_after(30):
                     await told.waits.wait()
                 gate.open()
+        assert told.why == [f"another task is being brought into {git_world.repository}"]
         assert (git_world.repository / "one.txt").exists() and (git_world.repository / "two.txt").exists()
         assert git(git_world.repository, "status", "--porcelain") == ("" if kind == "land" else "?? two.txt")
+
+
+@pytest.mark.parametrize("kind", ["land", "apply"])
+async def test_a_checkout_in_which_a_landing_was_cut_is_left_to_that_one(
+    git_world: LocalWorld, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend_stub.providers.local.way_home.CUT_SECONDS", 0)
+    async with git_world.provider() as provider:
+        task, folder = await sandbox(git_world, provider)
+        change(folder, "z.txt", "new\n", commit=True)
+        lock = git_world.repository / ".git/index.lock"
+        lock.write_text("foundry lands the task 0193 here, and goes on as its backend starts again\n")
+        (git_world.repository / "a.txt").write_text("half\n")
+        told = Waiting()
+        with pytest.raises(GitError, match=r"landing of the task 0193 was cut in .*foundry history 0193.*index\.lock"):
+            await operate(git_world, provider, task, kind, told)
+        assert len(told.why) > 1
+        assert lock.exists() and (git_world.repository / "a.txt").read_text() == "half\n"
+        lock.unlink()
+        git(git_world.repository, "checkout", "--quiet", "a.txt")
+        await operate(git_world, provider, task, kind)
+        assert (git_world.repository / "z.txt").read_text() == "new\n"
 
 
 async def test_a_branch_that_moves_while_a_task_is_landed_is_said_to_have_moved(git_world: LocalWorld) -> None:

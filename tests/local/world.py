@@ -64,11 +64,12 @@ class LocalWorld(World):
         super().close()
 
     @asynccontextmanager
-    async def provider(self, settings: LocalSettings | None = None) -> AsyncIterator[LocalProvider]:
-        """A provider that runs; leaving is what the end of the backend is to it."""
-        provider = local_provider(
-            self.data, settings or LocalSettings(), self.environ, GitHubCli(lambda: 0, {**os.environ, **self.environ})
-        )
+    async def provider(
+        self, settings: LocalSettings | None = None, *, data: Path | None = None
+    ) -> AsyncIterator[LocalProvider]:
+        """A provider that runs; leaving is what the end of the backend is to it. `data`: that of another backend."""
+        forge = GitHubCli(lambda: 0, {**os.environ, **self.environ})
+        provider = local_provider(data or self.data, settings or LocalSettings(), self.environ, forge)
         async with anyio.create_task_group() as group:
             await group.start(provider.run)
             yield provider

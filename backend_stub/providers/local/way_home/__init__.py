@@ -1,7 +1,7 @@
 """Operations on the worktrees of the local provider; each can be cut anywhere, and is begun again."""
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -14,7 +14,8 @@ from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
 from backend_stub.providers.local.record import Made, Records
 from backend_stub.providers.local.way_home import apply, commit, land, pull_request, push, undo, update
-from backend_stub.providers.local.way_home.checkout import left_half_way, settle
+from backend_stub.providers.local.way_home.alone import Alone
+from backend_stub.providers.local.way_home.checkout import CutLandingError, left_half_way, settle
 from backend_stub.providers.local.way_home.place import Place
 from foundry_tui.contract.codec import convert
 from foundry_tui.contract.operations import Apply, HandOver, PullRequest, StartOperation, Undo
@@ -30,7 +31,7 @@ class LocalWayHome:
         self._records = records
         self._checkpoints = checkpoints
         self._forge = forge
-        self._changing: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self._alone = Alone()
 
     def why_not(self, task: TaskDetail, repo: Repo, request: StartOperation) -> str | None:
         if isinstance(request, Apply) and repo.path is None:
@@ -54,12 +55,18 @@ class LocalWayHome:
             await place.clear()
         if operation.kind not in _IN_CHECKOUTS:
             return await self._do(place, call, operation, progress)
-        alone = self._alone(place)
-        if alone.locked():
-            await progress.step("wait")
-            await progress.tell(f"another task is being brought into {place.record.repository}")
-        async with alone:
-            return await self._do(place, call, operation, progress)
+        waits = partial(_wait, progress, f"another task is being brought into {place.record.repository}")
+        for left in reversed(range(CUT_TRIES)):
+            try:
+                async with self._alone.of(place.common, waits):
+                    return await self._do(place, call, operation, progress)
+            except CutLandingError as cut:
+                # After a kill the tasks of this backend go on in any order.
+                if not left:
+                    raise
+                await _wait(progress, cut.message)
+            await anyio.sleep(CUT_SECONDS)
+        raise AssertionError("the last try says why")
 
     async def _do(self, place: Place, call: Call, operation: Operation, progress: Progress) -> Done:
         asked = operation.request
@@ -101,7 +108,7 @@ class LocalWayHome:
         taking_back = _TAKING_BACK.get(operation.kind)
         if taking_back is not None:
             place = await self._place(call, operation)
-            async with self._alone(place):
+            async with self._alone.of(place.common):
                 await taking_back(place, progress)
 
     async def settle(self, call: Call) -> None:
@@ -138,12 +145,8 @@ class LocalWayHome:
 
     async def _settle(self, place: Place) -> None:
         if await left_half_way(place) is not None:
-            async with self._alone(place):
+            async with self._alone.of(place.common):
                 await settle(place)
-
-    def _alone(self, place: Place) -> anyio.Lock:
-        """Held by whatever changes checkouts of the repository: what one is making looks to another like a person's."""
-        return self._changing[place.record.repository]
 
     async def _place(self, call: Call, operation: Operation) -> Place:
         place = await self._place_if_any(call, operation)
@@ -158,11 +161,18 @@ class LocalWayHome:
         return await Place.of(call, operation, record)
 
 
+async def _wait(progress: Progress, what: str) -> None:
+    await progress.step("wait")
+    await progress.tell(what)
+
+
 def _repository_of(pull: Found) -> str:
     """The address of the repository that the pull request is in."""
     return pull.url.rpartition("/pull/")[0]
 
 
+CUT_TRIES, CUT_SECONDS = 5, 1.0
+"""How often, and after how many seconds, a checkout is tried in which another task's landing was cut."""
 _IN_CHECKOUTS = frozenset({OperationKind.LAND, OperationKind.APPLY})
 """What changes files outside of the sandbox."""
 _TAKING_BACK: dict[OperationKind, Callable[[Place, Progress], Awaitable[None]]] = {

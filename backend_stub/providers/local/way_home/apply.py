@@ -38,6 +38,7 @@ async def apply(place: Place, progress: Progress) -> Done:
 
 async def _prepared(place: Place, folder: Path) -> Journal:
     """The changes as git makes them, made apart from the checkout."""
+    await checkout.expect_whole(place, folder)
     patch = place.own / "changes.patch"
     await anyio.to_thread.run_sync(lambda: place.own.mkdir(mode=0o700, exist_ok=True))
     with await anyio.to_thread.run_sync(lambda: patch.open("wb")) as into:

@@ -15,10 +15,33 @@ from backend_stub.domain.errors import GitError
 from backend_stub.providers.local.snapshot import joined_names, split_names
 from backend_stub.providers.local.way_home.journal import AFTER, Journal, discard, keep_before
 from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
+from backend_stub.repository.files import read_text
 from backend_stub.repository.git import explain
 
 _LOCK = "index.lock"
 _NEW_INDEX = "foundry.index.new"
+_MARK = "foundry lands the task "
+"""How the text of a lock begins that is ours or another task's."""
+
+
+class CutLandingError(GitError):
+    """Another task's landing was cut in a checkout, and has left it half changed."""
+
+
+async def expect_whole(place: Place, checkout: Path) -> None:
+    """Raises `CutLandingError`: whoever changes checkouts alone, and finds one locked by us, finds what a kill left."""
+    git_dir = Path(await place.text("rev-parse", "--absolute-git-dir", folder=checkout))
+    lock = git_dir / _LOCK
+    said = await anyio.to_thread.run_sync(read_text, lock)
+    if said is None or not said.startswith(_MARK) or said == _mark(place):
+        return
+    other = said.removeprefix(_MARK).split(" ", 1)[0]
+    raise CutLandingError(
+        f"The landing of the task {other} was cut in {checkout}, and goes on as its backend starts again. Nothing was "
+        f"changed by this one. See that it ends (foundry history {other}), then do this again; where that backend is "
+        f"gone for good, look there with git status and remove {lock}.",
+        retryable=False,
+    )
 
 
 async def bring(place: Place, checkout: Path, target: str, old: str, new: str) -> None:
@@ -275,4 +298,4 @@ def _is_ours(place: Place, lock: Path) -> bool:
 
 
 def _mark(place: Place) -> str:
-    return f"foundry lands the task {place.record.task_id} here, and goes on as its backend starts again\n"
+    return f"{_MARK}{place.record.task_id} here, and goes on as its backend starts again\n"

@@ -171,6 +171,7 @@ async def _expect_clean(place: Place, target: str) -> None:
     checkout = await _checkout_of(place, target)
     if checkout is None:
         return
+    await checkouts.expect_whole(place, checkout)
     files = await place.dirty(checkout)
     if files:
         raise GitError(

@@ -55,6 +55,8 @@ class Place:
         self.record = record
         self.folder = Path(record.worktree)
         self.git_dir = Path(git_dir)
+        self.common = self.git_dir.parents[1]
+        """The git folder that the worktree shares with all checkouts of its repository."""
         self.own = self.folder.parents[1] / OPERATION
         """A folder for what an operation keeps while it lasts."""
 
@@ -189,7 +191,7 @@ class Place:
         branch, on what it fetches and pushes, and on the refs `more`. While somebody else's git is at work in the
         repository they may be that one's, and stay; ours hold one for a moment only.
         """
-        common = Path(self.record.common or self.git_dir)
+        common = self.common
         since = min((step.started_at or 0 for step in self._operation.steps), default=0) / 1000 - 1
 
         def left() -> dict[Path, tuple[int, int]]:
