@@ -136,7 +136,7 @@ class Provider(Protocol):
 
     def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
         """What archive or kill would lose, with the branch or without, from what is known: called on a request's way,
-        so it starts nothing.
+        so it waits for nothing. What it has told of is looked at again behind, for whoever asks again.
         """
         ...
 

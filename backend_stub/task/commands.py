@@ -169,7 +169,9 @@ class Commands:
         would_lose = self._would_lose(task, delete_branch=request.delete_branch)
         if would_lose and not request.force:
             raise conflict(
-                f"This would lose {'; '.join(would_lose)}. Say force to do it all the same.", would_lose=would_lose
+                f"This would lose {'; '.join(would_lose)}, as it was last looked at. If that has changed since, ask "
+                "again; or say force to do it all the same.",
+                would_lose=would_lose,
             )
 
         def end(draft: TaskChange) -> None:

@@ -207,6 +207,20 @@ async def test_a_request_starts_nothing_that_it_waits_for(git_world: LocalWorld)
         assert [file.path for file in after.files] == ["new.txt"]
 
 
+async def test_what_would_be_lost_is_looked_at_again_once_it_was_told(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        (Path(task.sandbox.cwd) / "new.txt").write_text("x")
+        await computed(git_world, provider, task)
+        await provider.changes.settled()
+        (Path(task.sandbox.cwd) / "new.txt").unlink()
+        assert list(provider.would_lose(task, delete_branch=False)) == ["1 uncommitted file: new.txt"]
+        with anyio.fail_after(LIMIT):
+            await provider.changes.settled()
+        assert list(provider.would_lose(task, delete_branch=False)) == []
+
+
 async def test_what_changes_during_a_computation_is_computed_too(git_world: LocalWorld) -> None:
     async with git_world.provider() as provider:
         task = await git_world.with_sandbox(provider, git_world.task())

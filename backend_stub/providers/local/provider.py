@@ -347,6 +347,9 @@ class LocalProvider:
 
     def would_lose(self, task: TaskDetail, *, delete_branch: bool) -> Sequence[str]:
         losses = self.changes.losses(task.task_id).of(delete_branch=delete_branch)
+        if losses:
+            # They may be of before somebody committed; who asks again is told of now.
+            self.changes.refresh(task.task_id)
         others = sorted(self._made_from.get(task.sandbox.cwd, {}).values()) if task.sandbox is not None else []
         if not others:
             return losses
