@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.waiting import WaitCondition
 from foundry_tui.cli.problems import DONE, FAILED, TASK_ERROR
+from foundry_tui.contract.activity import Activity, ActivityKind
+from foundry_tui.contract.hosts import away_words
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 from foundry_tui.contract.status import StageName, TaskStatus
 from tests.app.factories import make_detail
@@ -92,3 +95,20 @@ def test_a_stage_that_starts_is_a_status_that_is_reached() -> None:
         WaitCondition(S.CREATE_SANDBOX, since=0).of_event(happened(1, K.STAGE_STARTED, stage="create_sandbox")) == DONE
     )
     assert WaitCondition(S.CREATE_SANDBOX, since=0).of_event(happened(1, K.STAGE_STARTED, stage="ensure_name")) is None
+
+
+def test_that_a_host_is_away_and_back_is_said_once_each(capsys: pytest.CaptureFixture[str]) -> None:
+    here = make_detail(1, S.IDLE, host="build-7")
+    away = replace(here, activity=Activity(kind=ActivityKind.NOTICE, text=away_words("build-7"), at=0))
+    host = AwayHost()
+    for task in (here, away, away, here, here):
+        host.look(task)
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        "foundry: its host build-7 is away: it goes on when that is back",
+        "foundry: the host build-7 is back",
+    ]
+    assert told.out == ""
+    for task in (away, replace(away, status=S.KILLING, activity=None)):
+        host.look(task)
+    assert len(capsys.readouterr().err.splitlines()) == 1

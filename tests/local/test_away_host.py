@@ -48,6 +48,15 @@ def test_a_task_waits_for_its_host_with_all_that_is_asked_of_it(hosts: tuple[Bac
     assert answer.status_code == 409 and "here" in answer.json()["would_lose"][0]
     body = {"repo": str(here.repository), "prompt": "x", "host": "here"}
     assert there.http.post("/v1/tasks", json=body).status_code == 503
+    waiting = [
+        there.popen(*words, task_id) for words in (("watch", "--for", "error"), ("push", "--wait"), ("logs", "-f"))
+    ]
+    for follower in waiting:
+        with follower:
+            assert follower.stderr is not None
+            said = follower.stderr.readline()
+            follower.kill()
+        assert said == "foundry: its host here is away: it goes on when that is back\n", said
     (prompt,) = [each for each in there.get(f"/v1/sessions/{session}")["prompts"] if each["prompt_id"] == "later"]
     assert prompt["state"] == "queued"
     here.start()

@@ -6,7 +6,8 @@ import click
 
 from foundry_tui.cli import problems
 from foundry_tui.cli.context import Context, task_path
-from foundry_tui.cli.follow.stream import Event, Feed, Lost
+from foundry_tui.cli.follow.away_host import AwayHost
+from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.words import going_on, iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_argument
@@ -137,17 +138,22 @@ def _follow(client: BlockingClient, task_id: str, stage: str | None, *, as_json:
     """Print lines as they come, and after them each failure, until the task is archived, killed or pruned."""
     seen: int | None = None
     failed_at: int | None = None
-    with Feed(client, [Topic(TopicKind.LOG, task_id), Topic(TopicKind.TASK, task_id)]) as feed:
+    host = AwayHost()
+    topics = [Topic(TopicKind.LOG, task_id), Topic(TopicKind.TASK, task_id)]
+    with Feed(client, topics) as feed:
         try:
             while True:
                 got = feed.next()
-                if isinstance(got, Lost):
-                    tell(f"foundry: {got.reason}; trying again")
+                # Both topics lose the same backend, which is said once.
+                if isinstance(got, Lost | Back) and got.topic is topics[0]:
+                    tell(got.words)
                 if not isinstance(got, Event):
                     continue
                 if got.name is EventName.TASK_REMOVED:
                     return
                 task, lines = _told(got)
+                if task is not None:
+                    host.look(task)
                 fails = task is not None and task.status is TaskStatus.ERROR and task.status_since != failed_at
                 ended = task is not None and task.status in ENDED
                 if fails or ended:

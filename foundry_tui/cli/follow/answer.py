@@ -4,6 +4,7 @@ import time
 from typing import NamedTuple
 
 from foundry_tui.cli import problems
+from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.notices import OVER
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.output import tell
@@ -37,6 +38,7 @@ def await_answer(
     until = None if timeout is None else time.monotonic() + timeout
     task: TaskDetail | None = None
     held = False
+    host = AwayHost()
     topics = [Topic(TopicKind.SESSION, prompt.session_id), Topic(TopicKind.TASK, task_id)]
     with Feed(client, topics, reached=True) as feed:
         try:
@@ -58,6 +60,8 @@ def await_answer(
                     if code is not None:
                         answer, notices = _said(client, prompt) if code in OVER else (None, ())
                         return Turn(code, prompt, task, answer if code == problems.DONE else None, notices)
+                    if task is not None:
+                        host.look(task)
                     was_held, held = held, _is_held(prompt, task)
                     if held and not was_held:
                         tell("the turn was stopped, and this prompt is held back until somebody says more")

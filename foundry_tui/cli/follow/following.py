@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from foundry_tui.cli import problems
+from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.waiting import WaitCondition
 from foundry_tui.cli.follow.words import event_words, going_on, iso_time, standing
@@ -204,6 +205,7 @@ class _Watcher:
         self._seen = seen
         self._decided_by: set[EventName] = set()
         self._open_questions: set[str] = set()
+        self._host = AwayHost()
 
     def take(self, event: Event, clock: Callable[[], float]) -> bool:
         """Whether all is told: a commit comes as the task's event and as its history, and both are worth showing."""
@@ -221,6 +223,7 @@ class _Watcher:
         if event.name is EventName.SNAPSHOT:
             snapshot = codec.decode(event.data, TaskSnapshot)
             self.task = snapshot
+            self._host.look(snapshot)
             self._show.state(snapshot)
             self._tell_questions(snapshot)
             if self._seen is None:
@@ -231,6 +234,7 @@ class _Watcher:
             return self._condition.of_snapshot(snapshot, snapshot.seq)
         if event.name is EventName.TASK:
             self.task = codec.decode(event.data, TaskDetail)
+            self._host.look(self.task)
             self._show.state(self.task)
             self._tell_questions(self.task)
             return self._condition.of_task(self.task)

@@ -4,6 +4,7 @@ import sys
 import time
 
 from foundry_tui.cli import problems
+from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.output import printable, tell
 from foundry_tui.cli.problems import CommandError
@@ -11,7 +12,6 @@ from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import UNDER_WAY, Operation, TaskDetail
-from foundry_tui.contract.requests import TaskSnapshot
 
 
 def await_operation(client: BlockingClient, operation: Operation, *, given: str, timeout: float | None) -> Operation:
@@ -22,6 +22,7 @@ def await_operation(client: BlockingClient, operation: Operation, *, given: str,
     """
     until = None if timeout is None else time.monotonic() + timeout
     steps = _Steps()
+    host = AwayHost()
     with Feed(client, [Topic(TopicKind.TASK, operation.task_id)], reached=True) as feed:
         try:
             while operation.state in UNDER_WAY:
@@ -38,7 +39,10 @@ def await_operation(client: BlockingClient, operation: Operation, *, given: str,
                 elif got is not None:
                     if got.name is EventName.TASK_REMOVED:
                         raise CommandError(f"the task {given} was pruned", exit_code=problems.NO_TASK)
-                    operation = _told(got, operation)
+                    task = _task_of(got)
+                    if task is not None:
+                        host.look(task)
+                    operation = _told(got, task, operation)
                     steps.tell(operation)
         except KeyboardInterrupt:
             raise CommandError(
@@ -58,14 +62,15 @@ def _later(given: str) -> str:
     return f"see what comes of it: foundry history {given}"
 
 
-def _told(event: Event, operation: Operation) -> Operation:
-    """The operation as the event tells it, if it does and is newer."""
-    told: tuple[Operation, ...] = ()
-    if event.name is EventName.SNAPSHOT:
-        told = codec.decode(event.data, TaskSnapshot).operations
-    elif event.name is EventName.TASK:
-        told = codec.decode(event.data, TaskDetail).operations
-    elif event.name is EventName.OPERATION:
+def _task_of(event: Event) -> TaskDetail | None:
+    told = event.name in (EventName.SNAPSHOT, EventName.TASK)
+    return codec.decode(event.data, TaskDetail) if told else None
+
+
+def _told(event: Event, task: TaskDetail | None, operation: Operation) -> Operation:
+    """The operation as the event, or the task that it tells of, has it, if that is newer."""
+    told = task.operations if task is not None else ()
+    if event.name is EventName.OPERATION:
         told = (codec.decode(event.data, Operation),)
     newer = (each for each in told if each.operation_id == operation.operation_id)
     return next((each for each in newer if each.revision > operation.revision), operation)

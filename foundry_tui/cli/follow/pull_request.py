@@ -3,6 +3,7 @@
 import time
 
 from foundry_tui.cli import problems
+from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.following import JsonLines
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.words import iso_time
@@ -27,6 +28,7 @@ def await_pull_request(
     """
     until = None if timeout is None else time.monotonic() + timeout
     shown: PullRequest | None = None
+    host = AwayHost()
     with asking_about(named), Feed(client, [Topic(TopicKind.TASK, task_id)]) as feed:
         try:
             while True:
@@ -43,6 +45,7 @@ def await_pull_request(
                     task = _task_of(got, named)
                     if task is None:
                         continue
+                    host.look(task)
                     pull = _pull_request(task, named)
                     if not as_json and (shown is None or pull_request_line(shown) != pull_request_line(pull)):
                         _show(pull)
