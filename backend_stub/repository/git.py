@@ -18,6 +18,7 @@ from anyio.abc import ByteReceiveStream, Process
 
 from backend_stub.domain.errors import GitError
 from backend_stub.machine import privacy
+from backend_stub.repository.letter_case import tells_case_apart
 from backend_stub.repository.location import NotARepositoryError, find_folders
 from backend_stub.repository.refs import split_refs
 from foundry_tui.contract.branches import near_branches
@@ -141,7 +142,8 @@ async def run_git(
     of the person are run, for what they would do themselves.
     """
     argv = ("git", *arguments)
-    variables = {**_environment(folder, bare, hooks), **(environment or {})}
+    cased = await tells_case_apart(folder)
+    variables = {**_environment(folder, bare, hooks, cased), **(environment or {})}
     if _verb(arguments) in _TALKING:
         variables |= await _ssh(folder, variables, told, timeout, bare)
     started = time.monotonic_ns()
@@ -290,8 +292,10 @@ def _verb(arguments: Collection[str]) -> str:
     return ""
 
 
-def _environment(folder: str, bare: bool, hooks: bool) -> dict[str, str]:
+def _environment(folder: str, bare: bool, hooks: bool, cased: bool) -> dict[str, str]:
     quiet = {**_QUIET, "safe.bareRepository": "all"} if bare else dict(_QUIET)
+    if cased:
+        quiet["core.ignoreCase"] = "false"
     if hooks:
         del quiet["core.hooksPath"]
     kept = {

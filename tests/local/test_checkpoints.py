@@ -23,7 +23,7 @@ from backend_stub.repository.git import Output, run_git
 from foundry_tui.contract.records import FileDiff, Operation, OperationKind, OperationState, TaskDetail
 from tests.git import git
 from tests.local.hostile_trees import change, fill, seen
-from tests.local.test_way_home import Told, operate
+from tests.local.test_way_home import Told, identify, operate
 from tests.local.world import LocalWorld
 
 pytestmark = pytest.mark.anyio
@@ -345,18 +345,27 @@ async def test_a_renamed_file_counts_once_as_in_the_diff(git_world: LocalWorld) 
         assert undone.result["files"] == 1
 
 
-async def test_a_name_of_which_only_the_case_was_changed_is_kept(git_world: LocalWorld) -> None:
+async def test_a_name_of_which_only_the_case_was_changed_is_kept_told_and_committed(git_world: LocalWorld) -> None:
     git(git_world.repository, "config", "core.ignorecase", "true")
     async with sandbox(git_world) as (provider, task, folder):
         call = git_world.call(task)
         await provider.checkpoints.begin(call, "p1")
         (folder / "a.txt").rename(folder / "A.txt")
+        (folder / "B.txt").write_text("beside b.txt\n")
         _, ended = await provider.checkpoints.end(call, ["p1"])
+        record = await to_thread.run_sync(Records(git_world.data).load, task.task_id)
+        assert record is not None
+        told = {(file.path, file.status) for file in (await diff_of(record)).files}
+        assert told == {("A.txt", "R"), ("B.txt", "?")}
         of = await provider.checkpoints.open(call)
         kept = of.target(ended.checkpoint_id) if of is not None else None
         assert of is not None and kept is not None
         names = (await of.snapshot.git("ls-tree", "-r", "--name-only", kept.tree)).text.split("\n")
-        assert "A.txt" in names and "a.txt" not in names
+        assert "A.txt" in names and "a.txt" not in names and "B.txt" in names
+        identify(git_world.repository)
+        await operate(git_world, provider, task, "commit")
+        listed = git(folder, "-c", "core.ignorecase=false", "ls-tree", "--name-only", "HEAD").split()
+        assert listed == [".gitignore", "A.txt", "B.txt", "b.txt"]
 
 
 async def test_commits_stay_and_are_named_and_what_stands_in_the_way_is_kept(git_world: LocalWorld) -> None:

@@ -80,12 +80,6 @@ class _Rules:
     """Files that git knows though they are ignored."""
     submodules: frozenset[str] = frozenset()
 
-    @property
-    def ignores_case(self) -> bool:
-        """Whether git may take names for the same that differ in the case of letters."""
-        said = [option.partition("=")[2] for option in self.options if option.startswith("core.ignorecase=")]
-        return any(value.lower() not in ("false", "no", "off", "0") for value in said)
-
 
 @dataclass
 class Snapshot:
@@ -161,10 +155,6 @@ class Snapshot:
             raise errors.exceptions[0] from None
         names = [*found["changed"], *(name for name in found["new"] if not name.endswith("/")), *self.rules.known]
         await self._put(dict.fromkeys(names))
-        if found["changed"] and self.rules.ignores_case:
-            # Of two names that differ in the case of letters git takes one for known until the other one is gone.
-            await find("new", (*self.rules.options, *_NEW))
-            await self._put([name for name in found["new"] if not name.endswith("/")])
         if new_rules or any(name.rpartition("/")[2] == ".gitignore" for name in names):
             ignored = split_names(
                 await self.git(*self.rules.options, "ls-files", "-z", "-c", "-i", "--exclude-standard")
