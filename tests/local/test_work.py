@@ -52,6 +52,22 @@ async def test_a_branch_is_told_as_it_stands_and_conflicts_before_anybody_tries(
 
 
 @pytest.mark.anyio
+async def test_a_file_that_was_moved_is_one_file_that_is_not_committed(git_world: LocalWorld) -> None:
+    async with git_world.provider() as provider:
+        task = await git_world.with_sandbox(provider, git_world.task())
+        assert task.sandbox is not None
+        folder = Path(task.sandbox.cwd)
+        git(folder, "mv", "a.txt", "moved\t.txt")
+        (folder / "b.txt").rename(folder / "bé.txt")
+        moved = await work_of(git_world, provider, task)
+        assert (moved.files, moved.uncommitted) == (2, 2)
+        git(folder, "commit", "--quiet", "--message=moved")
+        (folder / "new.txt").write_text("x\n")
+        half = await work_of(git_world, provider, task)
+        assert (half.files, half.uncommitted) == (3, 2)
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("how", ["--ff-only", "--squash"])
 async def test_what_the_local_base_has_of_a_branch_has_landed_until_more_is_committed(
     git_world: LocalWorld, how: str

@@ -1,5 +1,6 @@
 """How a branch stands to its base and its remote, and what is not committed yet; nothing of the person is touched."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from backend_stub.providers.local.own_git_folder import room_beside
 from backend_stub.providers.local.record import Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.git import run_git
+from foundry_tui.contract.file_names import read
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.contract.work import Work
 
@@ -41,7 +43,7 @@ async def work_of(record: Record, files: Sequence[FileDiff], now: int) -> Work:
         files=len(files),
         added=_total([file.added for file in files]),
         removed=_total([file.removed for file in files]),
-        uncommitted=await git.uncommitted(),
+        uncommitted=await git.uncommitted(files),
         pushed=upstream is not None and await git.holds(upstream),
         upstream=None if upstream is None else upstream.removeprefix("refs/remotes/"),
         conflicts=await git.conflicts(base) if ahead and behind else (),
@@ -87,12 +89,13 @@ class _Git:
         """Whether the upstream has all that the branch has."""
         return await self._text("rev-list", "--count", f"{upstream}..HEAD", "--") == "0"
 
-    async def uncommitted(self) -> int:
-        """Files that a commit of everything would take."""
+    async def uncommitted(self, files: Sequence[FileDiff]) -> int:
+        """Files that a commit of everything would take; one that was moved is one of them, as it is of `files`."""
         listed = await self._text(
             "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=dirty"
         )
-        return sum(1 for entry in listed.split("\0") if entry)
+        names = {entry[3:] for entry in listed.split("\0") if entry}
+        return len(names) - sum(1 for file in files if file.status == "R" and names.issuperset(_names_of(file.patch)))
 
     async def has_landed(self) -> bool:
         """Whether merging the branch's own commits into the local base would change nothing there."""
@@ -143,6 +146,12 @@ class _Git:
             self._record.worktree, *arguments, timeout=GIT_LIMIT, accept=accept, environment=self._variables
         )
         return done.text.strip("\n") if done.exit_code == 0 else ""
+
+
+def _names_of(patch: str) -> tuple[str, ...]:
+    """From where to where a file was moved, by its patch; nothing that is a name where that is not in it."""
+    found = (re.search(rf"^rename {way} (.+)$", patch, re.MULTILINE) for way in ("from", "to"))
+    return tuple(read(each[1]) if each is not None else "" for each in found)
 
 
 def _total(counts: Sequence[int | None]) -> int | None:
