@@ -143,7 +143,8 @@ class FileInDiff:
         """Put the comments behind the rows that they are on, and move the hunks that follow."""
         behind: dict[int, list[Row]] = {}
         for number, each in enumerate(self.comments):
-            at = max((at for at, row in enumerate(self.rows) if _shows(row, each.place)), default=0)
+            shown = (at for at, row in enumerate(self.rows) if each.place != HEAD and _shows(row, each.place))
+            at = max(shown, default=0)
             behind.setdefault(at, []).extend(_comment_rows(number, each, width, opened))
         rows: list[Row] = []
         moved: dict[int, int] = {}

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from foundry_tui.client.comments import Comment
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.diff_rows import DiffDocument, Place, RowKind
 from foundry_tui.view.diffs import DiffMark
@@ -160,3 +161,11 @@ def test_search_counts_capital_letters_only_if_there_are_any() -> None:
 
 def test_what_was_not_counted_is_not_taken_for_nothing() -> None:
     assert document_of(LOGO, SPACES).totals() == (2, 1, 1)
+
+
+@pytest.mark.parametrize("first", [0, 70])
+def test_a_comment_on_no_line_that_is_shown_stands_at_the_head_also_side_by_side(first: int) -> None:
+    document = document_of(file_diff("a.py", "one\n", "zwei\ndrei\nvier\n"), split=True)
+    assert any(-1 in (row.left, row.right) for row in document.files[0].rows if row.kind is RowKind.CODE)
+    document.set_comments([Comment(comment_id="1", path="a.py", first=first, last=first, text="why")])
+    assert document.row_at(1)[1].kind is RowKind.COMMENT
