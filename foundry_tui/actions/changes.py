@@ -131,7 +131,13 @@ CHANGES_ROWS: Sequence[Action] = (
     _row("previous_hunk", "N", "hunk before", "The hunk before this one, or the match before."),
     _row("next_file", "right_square_bracket", "next file", "The next changed file.", 1),
     _row("previous_file", "left_square_bracket", "file before", "The beginning of this file, then the file before."),
-    _row("comment", "m", "comment", "Write a comment on the line or the marked lines, or change the one here.", 2),
+    _row(
+        "comment",
+        "m",
+        "comment",
+        "Write a comment on the line, the marked lines or, at a file's name, the file; or change the one here.",
+        2,
+    ),
     _row("mark_lines", "v", "mark lines", "Begin a range of lines to comment on, or mark none.", 3),
     _row("fold_file", "o", "fold", "Fold the file, or unfold it.", 2),
     Action(

@@ -13,7 +13,7 @@ from foundry_tui.actions.availability import is_living
 from foundry_tui.client.commands import CommandProblem, session_draft_key
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.screens.base import FoundryScreen
-from foundry_tui.view.labels import title_of
+from foundry_tui.view.labels import title_of, unsent_words
 
 if TYPE_CHECKING:
     from foundry_tui.app.host import Host
@@ -96,6 +96,8 @@ class Confirmations:
                 then()
 
         losses = ["Its sandbox is destroyed; what was said stays readable."]
+        if words := unsent_words(self._host.commands.comments.count(task.task_id)):
+            losses.append(f"{words}: nobody can be sent them any more.")
         screen = KillScreen(f"Kill {quantity([task])}?", losses, task)
         self._host.app.push_screen(screen, answered)
 

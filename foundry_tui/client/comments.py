@@ -14,7 +14,7 @@ from foundry_tui.contract import codec
 
 
 class Comment(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a person says about lines of a file."""
+    """What a person says about lines of a file; about the whole file where `first` and `last` are 0."""
 
     comment_id: str
     path: str
@@ -42,6 +42,7 @@ class KeptComments:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._held: dict[str, Comments] = {}
+        self._counts: dict[str, int] = {}
 
     @classmethod
     def beside(cls, file: Path | None) -> "KeptComments":
@@ -51,7 +52,19 @@ class KeptComments:
     def of(self, task_id: str) -> Comments:
         """The comments of a task, oldest first. Raises `OSError`, once also for a file that had to be put aside."""
         path = self._path(task_id)
-        return self._held.get(task_id, ()) if path is None else _read(path)
+        comments = self._held.get(task_id, ()) if path is None else _read(path)
+        self._counts[task_id] = len(comments)
+        return comments
+
+    def count(self, task_id: str) -> int:
+        """How many a task had when they were read last, and that is once if nobody did; none where they cannot be."""
+        if task_id not in self._counts:
+            try:
+                self.of(task_id)
+            except OSError:
+                # It is said where they are read to be shown.
+                self._counts[task_id] = 0
+        return self._counts[task_id]
 
     def put(self, task_id: str, comment: Comment) -> Comments:
         """Keep a comment, in the place of the one of this id; the answer is all of them. Raises `OSError`."""
@@ -73,15 +86,16 @@ class KeptComments:
     def _change(self, task_id: str, change: Callable[[Comments], Comments]) -> Comments:
         path = self._path(task_id)
         if path is None:
-            self._held[task_id] = change(self._held.get(task_id, ()))
-            return self._held[task_id]
-        make_folder(path.parent)
-        with alone(path):
-            comments = change(_read(path))
-            if comments:
-                replace_file(path, msgspec.json.encode(comments))
-            else:
-                path.unlink(missing_ok=True)
+            comments = self._held[task_id] = change(self._held.get(task_id, ()))
+        else:
+            make_folder(path.parent)
+            with alone(path):
+                comments = change(_read(path))
+                if comments:
+                    replace_file(path, msgspec.json.encode(comments))
+                else:
+                    path.unlink(missing_ok=True)
+        self._counts[task_id] = len(comments)
         return comments
 
     def _path(self, task_id: str) -> Path | None:

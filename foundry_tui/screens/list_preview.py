@@ -13,6 +13,7 @@ from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.view.answers import AnyAsk, is_answered_by_digits
 from foundry_tui.view.clock import LastHeard
+from foundry_tui.view.labels import unsent_words
 from foundry_tui.view.preview import changes_words, is_prepared, open_question, session_in_view
 from foundry_tui.view.prompt_queue import above_composer, in_conversation, without_told_reason
 from foundry_tui.view.questions import answers_of
@@ -180,10 +181,14 @@ class ListPreview:
         creation = self._owner.creation_of(task.task_id) if task is not None else None
         if task is not None:
             self._unread.look(task)
-        widget.show(task, creation, self._changes.get(task.task_id, "") if task is not None else "")
+        widget.show(task, creation, self._told_of_changes(task.task_id) if task is not None else ())
         self._show_conversation(widget, task)
         self._hold_soon(task)
         self._count_soon(task)
+
+    def _told_of_changes(self, task_id: str) -> tuple[str, str]:
+        comments = self._owner.foundry.commands.comments
+        return self._changes.get(task_id, ""), unsent_words(comments.count(task_id))
 
     def _show_conversation(self, widget: "Preview", task: TaskSummary | None) -> None:
         store = self._owner.foundry.store

@@ -148,7 +148,7 @@ class ReviewActions:
     def action_comment(self) -> None:
         self._view.save_comment()
         if not self._view.begin_comment(uuid7()):
-            self._task.foundry.reply("There is no line here to comment on.")
+            self._task.foundry.reply("There is no file here to comment on.")
 
     def action_mark_lines(self) -> None:
         self._view.lines.mark(self._view.lines.marked is None)

@@ -67,6 +67,7 @@ class TaskSide:
             files=self.changes.files,
             note=self.changes.note,
             asking=asking,
+            comments=self._task.foundry.commands.comments.count(self._task.task_id),
         )
         self.work.show(work, compact=self._task.screen.app.size.width < self._wide)
         self.box.display = self.work.display

@@ -68,6 +68,9 @@ def placed(comment: Comment, lines: Sequence[PatchLine], *, whole: bool = True) 
         last = start + len(wanted) - 1
         moved = comment.at(numbers[start], numbers[last])
         return PlacedComment(moved, CommentState.CURRENT, of_side[last])
+    if not comment.first and not wanted:
+        # The whole file, whatever became of its lines.
+        return PlacedComment(comment, CommentState.CURRENT)
     there = next((place for place, number in zip(of_side, numbers, strict=True) if number == comment.last), -1)
     if not wanted:
         return PlacedComment(comment, CommentState.CURRENT if there >= 0 else CommentState.OUTSIDE, there)
@@ -88,7 +91,11 @@ def _number(line: PatchLine, old: bool) -> int:
 
 
 def comment_on(comment_id: str, path: str, lines: Sequence[PatchLine], text: str) -> Comment:
-    """A comment on lines of a patch: on those of the new file, or of the old one where all of them are gone."""
+    """A comment on lines of a patch: on those of the new file, or of the old one where all of them are gone. Without
+    lines it is on the whole file.
+    """
+    if not lines:
+        return Comment(comment_id=comment_id, path=path, first=0, last=0, text=text)
     new = [line for line in lines if line.mark is not DiffMark.REMOVED]
     meant = new or list(lines)
     return Comment(
@@ -127,10 +134,12 @@ def prompt_id_of(comments: Sequence[Comment]) -> str:
 
 
 def where(comment: Comment) -> str:
-    """Path and lines, as `path:3` or `path:3-7`."""
-    return f"{comment.path}:{span(comment)}"
+    """Path and lines, as `path:3` or `path:3-7`; the path alone where it is the whole file."""
+    return f"{comment.path}:{span(comment)}" if comment.first else comment.path
 
 
 def span(comment: Comment) -> str:
-    """The lines of a comment, as `3` or `3-7`."""
+    """The lines of a comment, as `3` or `3-7`; empty where it is on the whole file."""
+    if not comment.first:
+        return ""
     return str(comment.first) if comment.first == comment.last else f"{comment.first}-{comment.last}"

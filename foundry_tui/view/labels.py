@@ -186,3 +186,8 @@ def freshness_glyph(freshness: Freshness, glyphs: Glyphs) -> str:
         FreshnessState.STALE: glyphs.stale,
         FreshnessState.OFFLINE: glyphs.offline,
     }[freshness.state]
+
+
+def unsent_words(count: int) -> str:
+    """`2 comments not sent`, for where they are not seen themselves; empty without any."""
+    return f"{count:,} comment{'s' * (count != 1)} not sent" if count else ""

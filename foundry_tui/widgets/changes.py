@@ -19,6 +19,7 @@ from foundry_tui.client.comments import Comment
 from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.view.comments import CommentState, comment_on, where
+from foundry_tui.view.diff_rows import PULL_REQUEST
 from foundry_tui.widgets.diff_lines import DiffLines
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.since_chooser import SINCE_BASE, Moment, SinceChooser
@@ -225,18 +226,19 @@ class ChangesView(Vertical):
     # Comments.
 
     def begin_comment(self, comment_id: str) -> bool:
-        """Have a comment written on the marked lines, or on that of the cursor; at the head of a file, or at a gap, on
-        the next one. Whether there is a line.
+        """Have a comment written on the marked lines, or on that of the cursor; at a gap on the next one; at the name
+        of a file, or where it shows no lines, on all of it. Whether there is a file.
         """
         written = self.lines.comment_here
         if written is None:
-            self.lines.leave_head()
+            self.lines.leave_gap()
             path, lines = self.lines.document.lines_between(*self.lines.range) if self.lines.file else ("", ())
-            if not lines:
+            if not path or path == PULL_REQUEST:
                 return False
             written = comment_on(comment_id, path, lines, "")
         self._written = written
-        self._about.update(harmless(f"Comment on {where(written)}"))
+        whole = "" if written.first else ", the whole file"
+        self._about.update(harmless(f"Comment on {where(written)}{whole}"))
         self._comment_row.display = True
         self._editor.text = written.text
         self._editor.move_cursor(self._editor.document.end)

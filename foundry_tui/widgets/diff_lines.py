@@ -178,9 +178,9 @@ class DiffLines(Lines):
         self.refresh()
         self.post_message(self.Moved())
 
-    def leave_head(self) -> None:
-        """Go from the head of a file, or from a gap, to the next line of its code, if there is one."""
-        if self.marked is not None or not self.document.files:
+    def leave_gap(self) -> None:
+        """Go from a gap, or from what is said above the lines, to the next line of the file's code, if there is one."""
+        if self.marked is not None or not self.document.files or self._is_at_name:
             return
         here = self.document.file_at(self.cursor)
         for row in range(self.cursor, self.line_count):
@@ -258,7 +258,11 @@ class DiffLines(Lines):
         if not self.document.files:
             return False
         said = self._said_here
-        return said.is_settled if said is not None else self.document.row_at(self.cursor)[1].kind is RowKind.FILE
+        return said.is_settled if said is not None else self._is_at_name
+
+    @property
+    def _is_at_name(self) -> bool:
+        return self.document.row_at(self.cursor)[1].kind is RowKind.FILE
 
     # How it is shown.
 

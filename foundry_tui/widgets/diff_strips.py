@@ -191,7 +191,7 @@ class DiffStrips:
         bar = Segment(f"{' ' * (COMMENT_INDENT - 3)}{self.glyphs.comment} ", palette.comment_bar)
         width = self.width - 1
         strip = Strip([bar, Segment(fit(row.text, self.comment_width, self.glyphs.ellipsis), style)])
-        if not file.split:
+        if not file.split or not said.comment.first:
             return strip.adjust_cell_length(width, palette.comment)
         # Side by side it stands on the side of its lines.
         half, between = (width - 1) // 2, Segment(self.glyphs.between, palette.dim)

@@ -71,7 +71,6 @@ class Preview(Vertical, can_focus=False):
         self._waits = Static(id="preview-waits")
         self._subject: TaskSummary | None = None
         self._creation: str | None = None
-        self._changes = ""
         self._told: dict[Static, Sequence[Piece]] = {}
         """What stands in each part now: what it has already is not laid out again."""
 
@@ -85,9 +84,11 @@ class Preview(Vertical, can_focus=False):
         yield self.request
         yield self._waits
 
-    def show(self, task: TaskSummary | None, creation: str | None = None, changes: str = "") -> None:
-        """Show this task; `creation` is what `creation_word` says of one that is no more than asked for."""
-        self._subject, self._creation, self._changes = task, creation, changes
+    def show(self, task: TaskSummary | None, creation: str | None = None, changes: Sequence[str] = ()) -> None:
+        """Show this task; `creation` is what `creation_word` says of one that is no more than asked for, `changes` what
+        is told of its changes.
+        """
+        self._subject, self._creation = task, creation
         staged = task is not None and (creation is not None or shows_stages(task))
         if self._stepper.display is not staged:
             self._stepper.display = staged
@@ -96,7 +97,7 @@ class Preview(Vertical, can_focus=False):
                 part.display = False
             return
         self._show_head(task)
-        facts = (task.repo_label, task.agent, self._changes, task.branch or "")
+        facts = (task.repo_label, task.agent, *changes, task.branch or "")
         between = f" {self._glyphs.separator} "
         self._tell(self._facts, [(plain(between.join(fact for fact in facts if fact)), "")])
         if staged:

@@ -18,6 +18,7 @@ from foundry_tui.contract.transcript import PlanBody, PlanEntry
 from foundry_tui.contract.work import Work
 from foundry_tui.view.cells import fit, fit_end
 from foundry_tui.view.glyphs import glyph_set
+from foundry_tui.view.labels import unsent_words
 from foundry_tui.view.stepper import Step, StepState
 from foundry_tui.view.way_home import pull_request_line
 from foundry_tui.view.work import (
@@ -49,6 +50,8 @@ class WorkShown(Struct, frozen=True, kw_only=True):
     note: str = ""
     asking: frozenset[str] = frozenset()
     """Sessions that ask something."""
+    comments: int = 0
+    """Comments on the changes that were not sent yet."""
 
 
 class _Row(Struct, frozen=True):
@@ -191,7 +194,9 @@ class WorkColumn(Drawn):
         files, sessions = work.files or (), open_sessions(work.task)
         # Beside the lists there are a heading and an empty line for each, and the line at the top.
         commits = [*self._commits(work.task.work, width), *self._pull_request(work.task, width)]
-        room = listed(len(plan), len(files), len(sessions), height - 5 - 2 * bool(plan) - len(commits))
+        unsent = self._unsent(work)
+        taken = 5 + 2 * bool(plan) + len(unsent) + len(commits)
+        room = listed(len(plan), len(files), len(sessions), height - taken)
         rows = [_Row(self._prepared(work.prepared))]
         if work.plan is not None and plan:
             rows += [
@@ -201,6 +206,7 @@ class WorkColumn(Drawn):
             at = current_entry(work.plan)
             rows += [_Row(self._entry(plan[place], width)) for place in window(len(plan), at, room.plan)]
         rows += [_Row(Text()), _Row(self._heading("Changes", self._changes(work), width), heading="show_changes")]
+        rows += [_Row(Text.assemble("   ", words), heading="show_changes") for words in unsent]
         rows += [
             _Row(self._file(place, files[place], width), file=place)
             for place in window(len(files), self._cursor, room.files)
@@ -241,6 +247,11 @@ class WorkColumn(Drawn):
         if not work.files:
             return Text("none yet", dim)
         return Text.assemble(*self._counts(*total_of(work.files)), (in_files(len(work.files)), dim))
+
+    def _unsent(self, work: WorkShown) -> list[Text]:
+        """That a review waits to be sent, which only the changes show."""
+        words = unsent_words(work.comments)
+        return [Text(words, self._style("asks"))] if words else []
 
     def _commits(self, work: Work | None, width: int) -> list[Text]:
         """How the branch stands to its base, and what is not kept elsewhere yet."""
@@ -315,6 +326,7 @@ class WorkColumn(Drawn):
         known = work.task.work
         if work.files or (known is not None and known.files):
             parts.append(self._changes(work))
+        parts += self._unsent(work)
         if known is not None and (known.ahead or known.behind):
             parts.append(self._dim(distance_words(known, short=True)))
         if known is not None and known.conflicts:

@@ -16,6 +16,7 @@ from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.view.diff_rows import Place
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
+from foundry_tui.widgets.work import WorkColumn
 from tests.app import task_scenes as scenes
 from tests.app.checkpoint_scenes import KEPT
 from tests.app.diff_scenes import REVIEW, diff_of, file_diff
@@ -211,10 +212,20 @@ async def test_a_comment_has_several_lines_and_the_footer_says_that_enter_begins
         assert [each.text for each in on.commands.comments.of(TASK)] == ["one\ntwo"]
 
 
-async def test_a_comment_begun_at_the_head_of_a_file_is_on_its_first_line() -> None:
-    async with reviewing(REVIEW) as on:
-        await on.press("right_square_bracket", "right_square_bracket", "m", *"why", "ctrl+s")
-        assert [(each.path, each.first) for each in on.commands.comments.of(TASK)] == [("shop/auth.py", 1)]
+async def test_a_comment_at_the_name_of_a_file_is_on_all_of_it_as_is_one_where_it_has_no_lines() -> None:
+    async with reviewing(UNCOMMON_FILES, size=(150, 36)) as on:
+        await on.press("m", *"why", "ctrl+s", "right_square_bracket", "j", "m", *"dull")
+        assert "Comment on logo.png, the whole file" in text_of(on, ChangesView)
+        await on.press("ctrl+s")
+        rows = [" ".join(line.split()) for line in text_of(on, ChangesView).split("\n")]
+        assert rows[next(at for at, row in enumerate(rows) if "▾ win.txt" in row) + 1] == "┃ why"
+        assert "┃ dull" in rows
+        # A lost review would be: kept, and nowhere to be seen.
+        await on.press("escape")
+        assert "2 comments not sent" in text_of(on, WorkColumn)
+        await on.press("d", "ctrl+s", "escape")
+        assert on.commands.calls[-1][2] == "2 comments on your changes:\n\n**logo.png**\ndull\n\n**win.txt**\nwhy"
+        assert "not sent" not in text_of(on, WorkColumn)
 
 
 async def test_a_comment_is_changed_where_it_stands_and_forgotten_when_it_is_emptied() -> None:

@@ -53,6 +53,21 @@ def test_nothing_outside_of_the_sandbox_is_quoted(cli: Cli, tmp_path: Path) -> N
     assert [each["code"] for each in told] == [str(secret), "own.txt", "inside", "round", ""]
 
 
+def test_a_file_without_lines_is_commented_on_as_a_whole(cli: Cli) -> None:
+    words = ("--provider", "local", "--wait", "ensure_agent", "--timeout", "30s")
+    task_id = cli("create", "change a file", *words, code=0).out.strip()
+    folder = Path(cli("path", task_id, code=0).out.strip())
+    (folder / "logo.png").write_bytes(b"\0" * 900)
+    assert cli("comment", task_id, str(folder / "logo.png"), "dull", code=0).out == "logo.png\n"
+    for path in ("not there", "..", "../other", "/etc/passwd", ".git/config"):
+        assert "no file of the task" in cli("comment", task_id, path, "why?", code=2).err
+    assert cli("comments", task_id, code=0).rows == [["logo.png", "current", "dull"]]
+    (told,) = cli("comments", task_id, "--json", code=0).json["comments"]
+    assert (told["path"], told["lines"], told["code"]) == ("logo.png", "", "")
+    sent = cli("comments", task_id, "--send", "--json", code=0).json
+    assert sent["text"] == "A comment on your changes:\n\n**logo.png**\ndull"
+
+
 def test_what_is_no_place_is_refused(shared: Cli) -> None:
     task_id = shared.create("be commented on")["task_id"]
     for place in ("a.py", "a.py:0", "a.py:5-2", ":3", "a.py:x", "a.py:" + "9" * 5_000):

@@ -1,6 +1,7 @@
 """`comment` and `comments`: what is to be said about a task's changes, kept until it is sent together."""
 
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,13 +30,13 @@ MOST_BYTES = 4_000_000
 
 @click.command()
 @task_argument
-@click.argument("place", type=Utf8Text(), metavar="PATH:LINE[-LINE]")
+@click.argument("place", type=Utf8Text(), metavar="PATH[:LINE[-LINE]]")
 @click.argument("text", type=Utf8Text())
 @json_option
 @click.pass_context
 @pass_context
 def comment(context: Context, ctx: click.Context, task: str, place: str, text: str, as_json: bool) -> None:
-    """Keep a comment on lines of a file as the task has it now. The app shows it in the changes.
+    """Keep a comment on lines of a file as the task has it now, or on the whole file. The app shows it in the changes.
 
     Nothing is sent: `foundry comments ID --send`, or a key in the app's changes, sends all of them as one prompt.
 
@@ -43,15 +44,23 @@ def comment(context: Context, ctx: click.Context, task: str, place: str, text: s
     Examples:
       foundry comment fix/login-redirect shop/auth.py:12 "why is it unquoted twice?"
       foundry comment 0193a2b4 shop/auth.py:20-27 "one line says the same"
+      foundry comment 0193a2b4 shop/logo.png "the old one was sharper"
     """
+    no_place = click.UsageError(f"{place!r} is no PATH:LINE or PATH:LINE-LINE, and no file of the task.", ctx)
     found = _PLACE.fullmatch(place)
-    if found is None or not int(found[2]) or int(found[3] or found[2]) < int(found[2]):
-        raise click.UsageError(f"{place!r} is no PATH:LINE or PATH:LINE-LINE.", ctx)
+    first, last = (int(found[2]), int(found[3] or found[2])) if found is not None else (0, 0)
+    if found is not None and not 0 < first <= last:
+        raise no_place
     if not text.strip():
         raise click.UsageError("the comment is empty.", ctx)
     detail = context.task(task)
-    path, first, last = _in_sandbox(detail, found[1]), int(found[2]), int(found[3] or found[2])
-    made = _on_lines(context, detail, task, path, (first, last), text.strip())
+    path = _in_sandbox(detail, found[1] if found is not None else place)
+    if found is not None:
+        made = _on_lines(context, detail, task, path, (first, last), text.strip())
+    elif _has_file(context, detail, task, path):
+        made = comment_on(uuid7(), path, (), text.strip())
+    else:
+        raise no_place
     with _told_apart():
         _kept(context).put(detail.task_id, made)
     if as_json:
@@ -69,7 +78,7 @@ def comment(context: Context, ctx: click.Context, task: str, place: str, text: s
 def comments(context: Context, task: str, send: bool, session: str | None, as_json: bool) -> None:
     """Show the comments on a task's changes that were not sent yet, or send them together.
 
-    In a pipe one a line, tab-separated: PATH:LINE[-LINE], current, outside (of what changed) or outdated (the lines
+    In a pipe one a line, tab-separated: PATH[:LINE[-LINE]], current, outside (of what changed) or outdated (the lines
     were changed since), text. --json is {comments}. With --send it prints the prompt's id, in --json the prompt.
 
     \b
@@ -147,6 +156,24 @@ def _lines_of(context: Context, detail: TaskDetail, task: str, path: str) -> Seq
     """The lines of a file's patch as the sandbox is now; none where it was not changed."""
     diff = changes_since(context, detail.task_id, task, BASE)[1]
     return next((parse_patch(file.patch).lines for file in diff.files if file.path == path), ())
+
+
+def _has_file(context: Context, detail: TaskDetail, task: str, path: str) -> bool:
+    """Whether a file of this path is in the sandbox, or was changed by the task, if only away."""
+    if detail.sandbox is not None and _lies_in(Path(detail.sandbox.cwd), path):
+        return True
+    return any(file.path == path for file in changes_since(context, detail.task_id, task, BASE)[1].files)
+
+
+def _lies_in(sandbox: Path, path: str) -> bool:
+    try:
+        # What a link leads to is not asked for: nothing of it is quoted.
+        held = sandbox / path
+        return held.parent.resolve(strict=True).is_relative_to(sandbox.resolve()) and not stat.S_ISDIR(
+            held.lstat().st_mode
+        )
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def _placed(context: Context, detail: TaskDetail, task: str, known: Sequence[Comment]) -> Sequence[PlacedComment]:
