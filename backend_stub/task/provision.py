@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from backend_stub.domain.call import Call
-from backend_stub.domain.errors import BranchTakenError, ProviderError, SupersededError
+from backend_stub.domain.errors import BranchTakenError, CallError, ProviderError, SupersededError
 from backend_stub.domain.provider import Provider
 from backend_stub.domain.storage import TaskState
+from backend_stub.machine.faults import is_machine_fault
 from backend_stub.task.actor import TaskActor
 from backend_stub.task.branches import Name, NameChooser
 from backend_stub.task.failures import NO_FAILURES, task_error
@@ -16,7 +17,8 @@ from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
 from backend_stub.task.starting import issue_words
 from backend_stub.task.task_change import TaskChange
-from foundry_tui.contract.records import HistoryKind, StageRecord, StageState, TaskError
+from foundry_tui.contract.records import ErrorKind, HistoryKind, StageRecord, StageState, TaskError
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import PROVISIONING, STAGES, STATUS_OF_STAGE, StageName
 from foundry_tui.contract.transcript import TranscriptKind
 
@@ -188,12 +190,14 @@ class Provisioning:
         return await actor.commit(fail)
 
     async def _become_ready_again(self, actor: TaskActor, attempts: int) -> int | None:
-        """All stages were done before: find the sandbox and the agent again; fail where they are not found.
+        """All stages were done before: find the sandbox and the agent again, and hand over what waits to be said, or
+        the task would seem to have nothing to do; fail where they are not found.
 
         `attempts` have failed so far; when the next one is due, if one follows.
         """
         restored, error = await self._restore(actor)
-        outcome = error or await self._sessions.attach(actor, attempts)
+        failed = error or await self._sessions.attach(actor, attempts)
+        outcome = await self._go_on(actor, attempts) if failed is None else failed
 
         def finish(draft: TaskChange) -> None:
             _expect_provisioning(draft)
@@ -204,15 +208,45 @@ class Provisioning:
                 draft.find_agent_later(attempts + 1, outcome)
                 return
             draft.end_finding_agent()
-            if outcome is None:
-                draft.become_ready()
-            else:
+            if isinstance(outcome, TaskError):
                 draft.fail(outcome)
+            else:
+                outcome(draft)
 
         await actor.commit(finish)
-        if outcome is None:
-            await self._sessions.wake_all(actor)
-        return outcome if isinstance(outcome, int) else None
+        if isinstance(outcome, int):
+            return outcome
+        await self._sessions.wake_all(actor)
+        return None
+
+    async def _go_on(self, actor: TaskActor, attempts: int) -> Outcome | int:
+        """Hand over what waits in the first session where something does; what that makes of the task, or when to try
+        again.
+        """
+        task = (await actor.state()).task
+        provider, repo = self._services.providers.get(task.provider), await self._services.storage.repo(task.repo_id)
+        if provider is None or repo is None:
+            return TaskChange.become_ready
+        call = Call(task=task, repo=repo, log=partial(actor.log, "turn"), detail=lambda text: None)
+        timeout = self._services.settings.timeout_ms[StageName.CREATE_SESSION]
+        for session in task.sessions:
+            handing = partial(self._sessions.hand_over, actor, provider, call, session.session_id)
+            try:
+                outcome = await self._services.calls.within(timeout / 1000, actor.task_id, handing)
+            except NO_FAILURES:
+                raise
+            except Exception as failure:  # noqa: BLE001  # a defect of an agent must not lose the task
+                now = self._services.runtime.now()
+                if is_machine_fault(failure):
+                    return now + self._services.settings.backoff(attempts + 1, self._services.runtime.jitter())
+                if not isinstance(failure, CallError):
+                    # The agent may be at work: it knows nothing of a defect of ours, or of time that is up.
+                    self._sessions.stop(session.session_id)
+                error = task_error(failure, "handing the prompt over", timeout, now)
+                return partial(_fail_delivery, session_id=session.session_id, error=error)
+            if outcome is not TaskChange.become_ready:
+                return outcome
+        return TaskChange.become_ready
 
     async def _restore(self, actor: TaskActor) -> tuple[bool, TaskError | None]:
         """Whether the sandbox had to be made again; and the error, if that failed."""
@@ -276,6 +310,16 @@ class Provisioning:
 async def _ensure_agent(provider: Provider, call: Call) -> Outcome:
     await provider.agents.ensure_agent(call)
     return lambda draft: draft.record(HistoryKind.AGENT_READY, agent=draft.task.agent)
+
+
+def _fail_delivery(draft: TaskChange, session_id: str, error: TaskError) -> None:
+    """The agent did not take the prompt that was being handed over, and the task fails as if its turn had."""
+    error = replace(error, kind=ErrorKind.AGENT)
+    if (prompt := draft.delivering(session_id)) is None:
+        draft.become_ready()
+    else:
+        draft.fail_turn(prompt, error)
+        draft.fail(error)
 
 
 def _expect_provisioning(draft: TaskChange) -> None:

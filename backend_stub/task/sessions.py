@@ -219,7 +219,7 @@ class Sessions:
     async def hand_over(
         self, actor: TaskActor, provider: Provider, call: Call, session_id: str
     ) -> Callable[[TaskChange], None]:
-        """Hand the first prompt over, unless one was handed over before; what that changes in the task."""
+        """Hand the prompt over with which the task is ready, if there is one; what that changes in the task."""
         prompt = await actor.commit(partial(begin_first_delivery, session_id=session_id))
         if prompt is None:
             return TaskChange.become_ready

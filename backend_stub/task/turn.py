@@ -93,13 +93,20 @@ def begin_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
 
 
 def begin_first_delivery(draft: TaskChange, session_id: str) -> Prompt | None:
-    """The same of the first prompt that waits in a task being prepared; None when one was handed over before."""
-    prompts = draft.prompts(session_id)
-    waiting = [each for each in prompts if each.state is PromptState.QUEUED]
-    if not waiting or any(each.state not in (PromptState.QUEUED, PromptState.WITHDRAWN) for each in prompts):
+    """The same in a task being prepared: the first prompt that waits, None when one was handed over before. One that
+    failed and is made ready again goes on with whatever is the next.
+    """
+    prompts, session = draft.prompts(session_id), draft.session(session_id)
+    if draft.is_prepared():
+        following = next_prompt(prompts, draft.private, held=session.held)
+        goes_on = session.status is SessionStatus.READY and draft.task.operation is None
+    else:
+        following = next((each for each in prompts if each.state is PromptState.QUEUED), None)
+        goes_on = all(each.state in (PromptState.QUEUED, PromptState.WITHDRAWN) for each in prompts)
+    if following is None or following.state is not PromptState.QUEUED or not goes_on:
         return None
-    draft.begin_delivery(waiting[0])
-    return waiting[0]
+    draft.begin_delivery(following)
+    return following
 
 
 def begin_turn(draft: TaskChange, prompt: Prompt) -> None:

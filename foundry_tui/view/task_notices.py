@@ -187,6 +187,9 @@ def _session_words(
             # What is done for that stands with the steps, while there are any.
             doing = ": opening the session" if opening else ""
             return TurnState(f"Preparing environment{doing}", "active", None)
+        case SessionStatus.READY if task.status in PROVISIONING:
+            # After a retry: what was opened before is there already.
+            return TurnState("Preparing environment: finding the agent again", "active", None)
         case SessionStatus.READY if task.operation is not None:
             return TurnState(operation_line(task.operation), "active", None)
         case SessionStatus.RUNNING if asks:

@@ -456,10 +456,11 @@ def test_a_failed_prompt_is_sent_again_before_what_was_said_since(backend: Backe
     assert Effects(backend).delivered(task_id)[1:] == [again["prompt_id"], since]
     said = [item["body"] for item in detail["transcript"] if item["kind"] == "prompt"]
     assert said == ["do it well", "do it well", "and then this"]
+    events = backend.get(f"/v1/tasks/{task_id}/history?limit=500")["events"]
+    kinds = [event["kind"] for event in events]
+    assert "task.idle" not in kinds[: kinds.index("prompt.answered")], "who waits for that waits for the answer"
     [queued] = [
-        event["payload"]
-        for event in backend.get(f"/v1/tasks/{task_id}/history?limit=500")["events"]
-        if event["kind"] == "prompt.queued" and "again" in event["payload"]
+        event["payload"] for event in events if event["kind"] == "prompt.queued" and "again" in event["payload"]
     ]
     assert queued["again"] == detail["prompts"][0]["prompt_id"]
 
