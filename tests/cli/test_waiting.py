@@ -75,6 +75,25 @@ def test_for_a_task_watched_from_now_on_its_past_does_not_count() -> None:
     assert WaitCondition(S.RUNNING, since=None).of_snapshot(failed, 9) == TASK_ERROR
 
 
+@pytest.mark.parametrize("goal", [S.IDLE, S.RUNNING, None])
+def test_a_task_has_not_come_to_rest_before_what_waits_was_said(goal: TaskStatus | None) -> None:
+    idle = make_detail(status=S.IDLE)
+    [session] = idle.sessions
+    about = {"prompt_id": "p", "session_id": session.session_id}
+    idle = replace(idle, history=(happened(3, K.TASK_IDLE), happened(4, K.PROMPT_QUEUED, **about)))
+    running = replace(idle, status=S.RUNNING)
+    said = WaitCondition(goal, since=None)
+    assert said.of_snapshot(idle, 9) is None
+    assert said.of_task(running) == (DONE if goal is S.RUNNING else None)
+    assert said.of_task(idle) == DONE
+    taken_back = WaitCondition(goal, since=None)
+    assert taken_back.of_snapshot(idle, 9) is None
+    assert taken_back.of_task(idle) is None
+    assert taken_back.of_event(happened(10, K.PROMPT_WITHDRAWN, **about)) == DONE
+    held = replace(idle, sessions=(replace(session, held=True),))
+    assert WaitCondition(goal, since=None).of_snapshot(held, 9) == DONE, "it waits until a person says so"
+
+
 def test_what_came_while_the_connection_was_lost_counts() -> None:
     condition = WaitCondition(S.RUNNING, since=None)
     assert condition.of_snapshot(make_detail(status=S.ENSURE_AGENT), 5) is None
