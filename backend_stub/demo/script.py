@@ -12,6 +12,7 @@ from msgspec import Struct
 from backend_stub.demo.known_fields import unknown_field
 from backend_stub.demo.own_options import OWN_OPTIONS
 from backend_stub.domain.errors import SettingError
+from backend_stub.domain.options import why_not
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.forms import wrong_fields
 from foundry_tui.contract.pull_request import Checks, Comment
@@ -168,6 +169,13 @@ class AgentScript(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         for option in self.options:
             if not option.type.is_known:
                 raise ValueError(f"{option.type} is no type of an option: select or boolean")
+            if (wrong := why_not(option, option.value)) is not None:
+                raise ValueError(f"the option {option.option_id} cannot be {option.value}: {wrong}")
+        names = [option.option_id for option in self.options]
+        if len(set(names)) < len(names):
+            raise ValueError("each option needs an option_id of its own")
+        if (strange := next((name for name in self.refuses if name not in names), None)) is not None:
+            raise ValueError(f"refuses is about options, and {strange} is none")
 
 
 class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
