@@ -1,4 +1,4 @@
-"""What the command palette finds: every action that applies here, the agent's commands, every task, every theme.
+"""What the command palette finds: every action that applies here, the agent's commands and options, tasks, themes.
 
 Over a dialog it finds what can be done there, and themes.
 """
@@ -15,11 +15,12 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 from textual.screen import ModalScreen, Screen
 
-from foundry_tui.actions.availability import why_no_writing
+from foundry_tui.actions.availability import why_no_options, why_no_writing
 from foundry_tui.actions.context import Context
 from foundry_tui.actions.model import Action
 from foundry_tui.app.host import Host
 from foundry_tui.contract.filter import Term, entry_of, matching, parse
+from foundry_tui.contract.options import choices_of
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.task_words import STATUS_WORDS, Group, group_of, needs_person
 from foundry_tui.screens.base import ClosedOnce
@@ -125,7 +126,7 @@ class PaletteProvider(Provider):
             shown = _highlighted(matcher, label) if score > 0 else Content(label)
             run_it = partial(self.foundry.open_task, task.task_id)
             yield Hit(max(score, 0.3), shown, run_it, text=label, help=self._told(task))
-        for name, choose in self._themes():
+        for name, choose in (*self._options(), *self._themes()):
             if _begin_words(query, name):
                 yield Hit(_found(matcher, name)[0], _highlighted(matcher, name), choose, text=name)
 
@@ -156,6 +157,20 @@ class PaletteProvider(Provider):
             (f"/{plain(command.name)}", plain(command.description), partial(begin, f"/{command.name} "))
             for command in session.commands
         ]
+
+    def _options(self) -> Iterator[tuple[str, Callable[[], object]]]:
+        """Each value that an option of the agent in view can be set to, with what sets it: more than are shown at once,
+        so they are found only.
+        """
+        foundry = self.foundry
+        context = foundry.context_of(self.screen)
+        shown = foundry.store.session(context.session.session_id) if context.session is not None else None
+        if shown is None or why_no_options(context) is not None or not isinstance(self.screen, Prompting):
+            return
+        for option in shown.options:
+            for value, choice in choices_of(option):
+                run = partial(foundry.commands.set_option, shown.session_id, option.option_id, value)
+                yield f"{plain(option.name)}: {plain(choice.name)}", run
 
     def _tasks(self) -> Collection[TaskSummary]:
         """The tasks that one can go to: none from a dialog, which would stay open below the task."""

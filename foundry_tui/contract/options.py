@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from foundry_tui.contract.records import OptionType, SessionOption
+from foundry_tui.contract.records import OptionChoice, OptionType, SessionOption
 
 OptionValue = str | bool
 
@@ -35,6 +35,14 @@ def value_name(option: SessionOption, value: OptionValue) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return next((choice.name for choice in option.choices if choice.value == value), value)
+
+
+def choices_of(option: SessionOption) -> list[tuple[OptionValue, OptionChoice]]:
+    """What an option can be set to, and how that is called."""
+    if option.type is not OptionType.BOOLEAN:
+        return [(choice.value, choice) for choice in option.choices]
+    values = (True, False)
+    return [(value, OptionChoice(value=value_word(value), name=value_name(option, value))) for value in values]
 
 
 def value_word(value: OptionValue) -> str:

@@ -13,8 +13,8 @@ from textual.widgets.option_list import Option
 
 from foundry_tui.actions.context import OPTIONS
 from foundry_tui.actions.table import bindings
-from foundry_tui.contract.options import OptionValue, value_name, value_word
-from foundry_tui.contract.records import OptionChoice, OptionType, SessionOption, SessionStatus
+from foundry_tui.contract.options import OptionValue, choices_of
+from foundry_tui.contract.records import SessionOption, SessionStatus
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
 from foundry_tui.view.cells import plain
@@ -98,7 +98,7 @@ class SessionOptionsScreen(ScrollActions, FoundryDialog[None]):
         if option.error is not None:
             mark = "! " if plain_glyphs else "✗ "
             yield _Row(option.option_id, None, Content.styled(f"{mark}{plain(option.error)}", "$text-error"))
-        for value, choice in _choices(option):
+        for value, choice in choices_of(option):
             chosen = value == option.value
             mark = ("* " if plain_glyphs else "● ") if chosen else "  "
             about = "  ".join(plain(each) for each in (choice.group, choice.description) if each)
@@ -152,11 +152,3 @@ class SessionOptionsScreen(ScrollActions, FoundryDialog[None]):
 
     def action_close_options(self) -> None:
         self.dismiss(None)
-
-
-def _choices(option: SessionOption) -> list[tuple[OptionValue, OptionChoice]]:
-    """What an option can be set to, and how that is called."""
-    if option.type is not OptionType.BOOLEAN:
-        return [(choice.value, choice) for choice in option.choices]
-    values = (True, False)
-    return [(value, OptionChoice(value=value_word(value), name=value_name(option, value))) for value in values]

@@ -2,7 +2,9 @@
 
 import pytest
 from msgspec.structs import replace
+from textual.command import Hit
 
+from foundry_tui.app.palette import PaletteProvider
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import (
     Cost,
@@ -43,6 +45,19 @@ async def test_the_header_has_model_mode_and_usage_as_the_width_allows(width: in
         await on.pilot.pause()
         lines = text_of(on, TaskHeader).splitlines()
         assert lines[1].strip().endswith(facts)
+
+
+@pytest.mark.parametrize(
+    ("query", "set_to"), [("mode bypass", ("mode", "bypassPermissions")), ("fast on", ("fast", True))]
+)
+async def test_the_palette_sets_an_option_by_the_name_of_its_value(query: str, set_to: tuple[str, str | bool]) -> None:
+    async with stage(options_scene(), size=(160, 30)) as on:
+        on.app.open_task(TASK)
+        await on.pilot.pause()
+        hits = [hit async for hit in PaletteProvider(on.app.screen).search(query)]
+        [hit] = [hit for hit in hits if isinstance(hit, Hit) and ": " in (hit.text or "")]
+        hit.command()
+        assert ("set_option", SESSION, *set_to) in on.commands.calls
 
 
 async def test_a_mode_that_asks_nothing_and_a_context_that_fills_are_yellow() -> None:
