@@ -58,6 +58,22 @@ def test_a_schema_becomes_fields() -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "required", "shown"),
+    [
+        ("abcd", "db", "adcb"),
+        ("abc", "cab", "cab"),
+        ("abc", "caba", "cab"),
+        ("bac", "cab", "bac"),
+        ("abc", "", "abc"),
+    ],
+)
+def test_fields_stand_in_the_order_that_is_left_of_what_the_agent_sent(names: str, required: str, shown: str) -> None:
+    properties = {name: {"type": "string"} for name in names}
+    question = _question(requestedSchema={"type": "object", "properties": properties, "required": list(required)})
+    assert "".join(field.name for field in question.fields) == shown
+
+
+@pytest.mark.parametrize(
     ("params", "why"),
     [
         ({"requestedSchema": {"properties": {"a": {"type": "object", "properties": {}}}}}, "more than one value"),

@@ -117,8 +117,19 @@ def question_of(message: Message) -> Question:
     missing = [name for name in schema.required if name not in schema.properties]
     if missing:
         raise UnshowableError(f"its form needs a field that it does not have ({missing[0]})")
-    fields = tuple(_field(name, raw, name in schema.required) for name, raw in schema.properties.items())
+    fields = tuple(_field(name, schema.properties[name], name in schema.required) for name in _in_order(schema))
     return _asked(request, QuestionKind.FORM, fields=fields, about=schema.description or schema.title or "")
+
+
+def _in_order(schema: _Schema) -> Sequence[str]:
+    """The names of the fields. sandbox-agent sorts what is no list by its names, so that the order in which the agent
+    asks is known of those alone that are required: they have the places of such, in their own order.
+    """
+    names = list(schema.properties)
+    if names != sorted(names):
+        return names
+    required = iter(dict.fromkeys(schema.required))
+    return [next(required) if name in schema.required else name for name in names]
 
 
 def elicitation_of(message: Message) -> str | None:
