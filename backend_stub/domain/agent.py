@@ -51,6 +51,14 @@ class Turn(Protocol):
 
 
 @dataclass(frozen=True)
+class WantedLogin:
+    """An agent asked for a login, at this time in seconds since the epoch; `how` is what to do."""
+
+    at: float
+    how: str
+
+
+@dataclass(frozen=True)
 class SaidOutsideTurn:
     """A transcript item that an agent told outside of a turn, whole; the same `item_id` again replaces its body."""
 

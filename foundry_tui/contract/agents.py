@@ -112,6 +112,11 @@ def installed_programs(agent: str, data_dir: Path) -> Path:
     return data_dir / "agents" / agent / "bin"
 
 
+def login_begun(agent: str, data_dir: Path) -> Path:
+    """The file that is as old as the last `foundry agent login` of an agent."""
+    return data_dir / "agents" / f"{agent}.login"
+
+
 def find_agent(agent: str, data_dir: Path, environ: Mapping[str, str], which: Which) -> Binary | None:
     """What starts a known agent: what `foundry agent install` got, else what sandbox-agent or the PATH has."""
     needed = AGENTS.get(agent) or AgentPrograms(ACP_COMMANDS[agent].command[0])

@@ -209,14 +209,22 @@ def test_a_login_that_is_wanted_ends_the_stage_at_once(backend: BackendProcess, 
     backend.kill()
     backend.environ |= {"ACP_AGENT_LOGIN": str(world.folder / "door"), "FOUNDRY_STAGE_ATTEMPTS": "3"}
     backend.start()
+    assert _told_of_pi(backend) == ("ready", "")
     task_id = create(backend, world, "say hello")
     task = backend.wait_task(task_id, "error")
+    assert _told_of_pi(backend) == ("needs_login", "pi /login")
     assert task["error"]["stage"] == "create_session"
     assert "pi wants a login" in task["error"]["message"]
     assert (task["error"]["retryable"], task["stages"][3]["attempt"]) == (False, 1)
     (world.folder / "door").touch()
     backend.post(f"/v1/tasks/{task_id}/retry")
     assert texts(backend, is_idle(backend, task_id)) == ["hello"]
+    assert _told_of_pi(backend) == ("ready", ""), "it has worked since"
+
+
+def _told_of_pi(backend: BackendProcess) -> tuple[str, str]:
+    [pi] = [each for each in backend.get("/v1/agents")["agents"] if (each["name"], each["provider"]) == ("pi", "local")]
+    return pi["state"], pi["how"]
 
 
 def test_what_is_said_after_the_turn_is_in_the_transcript(backend: BackendProcess, world: LocalWorld) -> None:

@@ -1,5 +1,6 @@
 """What is known of agents without running one: where they are, and whether they can have a login."""
 
+import os
 import shutil
 import threading
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from backend_stub.domain.agent import WantedLogin
 from backend_stub.known_agents import KnownAgents
 from backend_stub.providers.local.known_agents import look_for_agents
 from backend_stub.providers.local.logins import lacks_login
@@ -108,6 +110,27 @@ def test_a_login_may_come_by_the_environment(
     monkeypatch.setattr("sys.platform", "linux")
     assert lacks_login(agent, {"HOME": str(tmp_path), variable: ""})
     assert not lacks_login(agent, {"HOME": str(tmp_path), variable: "k"})
+
+
+@pytest.mark.parametrize("file", [".codex/auth.json", "agents/codex.login"], ids=["kept", "begun by foundry"])
+def test_a_login_that_the_agent_asked_for_is_wanted_until_one_is_kept(
+    tmp_path: Path, environ: dict[str, str], file: str
+) -> None:
+    environ |= {"HOME": str(tmp_path), "OPENAI_API_KEY": "an old one"}
+    for name in ("path/codex-acp", "path/codex", f"bin/{SANDBOX_AGENT}"):
+        program(tmp_path / name)
+    wanted = WantedLogin(1_000.0, "foundry agent login codex")
+
+    def told() -> tuple[str, str]:
+        found = look_for_agents(tmp_path, environ, {}, {"codex": wanted}.get)
+        return next((each.state, each.how) for each in found if each.name == "codex")
+
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).touch()
+    os.utime(tmp_path / file, (900, 900))
+    assert told() == (AgentState.NEEDS_LOGIN, "foundry agent login codex")
+    os.utime(tmp_path / file, (1_100, 1_100))
+    assert told() == (AgentState.READY, "")
 
 
 @pytest.mark.parametrize("agent", ["opencode", "amp", "own"])

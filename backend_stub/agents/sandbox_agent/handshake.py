@@ -11,6 +11,7 @@ from backend_stub.agents.sandbox_agent.connection import AgentConnection, Answer
 from backend_stub.agents.sandbox_agent.mcp import McpCapabilities, Servers, in_words_of_the_protocol
 from backend_stub.agents.sandbox_agent.offer import accepts_of
 from backend_stub.agents.sandbox_agent.state import StoredSession
+from backend_stub.agents.sandbox_agent.wanted_logins import LoginWantedError
 from backend_stub.domain.errors import AgentError
 
 logger = logging.getLogger(__name__)
@@ -100,8 +101,8 @@ def _in_words(error: AnsweredError, state: StoredSession) -> AgentError:
     """Why the agent opens no session; what only a person can change is not tried again."""
     complaint = understood(error.error, state.agent, state.auth_methods, opening=True)
     if complaint.about is About.LOGIN:
-        said = f"{state.agent} wants a login ({complaint.words})"
-        return AgentError(f"{said}: {complaint.next}", retryable=False)
+        said = f"{state.agent} wants a login ({complaint.words}): {complaint.next}"
+        return LoginWantedError(said, state.agent, state.auth_methods, retryable=False)
     said = f"{state.agent} opens no session: {complaint.words}"
     return AgentError(
         f"{said}; {complaint.next}" if complaint.next else said, retryable=complaint.about is not About.INVALID

@@ -24,15 +24,12 @@ from backend_stub.agents.sandbox_agent.session_options import set_again, set_up
 from backend_stub.agents.sandbox_agent.state import ENDED, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
+from backend_stub.agents.sandbox_agent.wanted_logins import WantedLogins
 from backend_stub.domain.agent import Files, OptionValue, SaidOutsideTurn, SessionChange, Steered, Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError
 from backend_stub.machine.faults import is_machine_fault
-from foundry_tui.contract.agents import (
-    HOW_TO_GET_ONE,
-    AgentCommand,
-    installed_agents,
-)
+from foundry_tui.contract.agents import HOW_TO_GET_ONE, AgentCommand, installed_agents
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.mcp import McpServer
 from foundry_tui.contract.memory import AgentMemory
@@ -74,9 +71,7 @@ class SandboxAgentRuntime:
         mcp: Mapping[str, McpServer] | None = None,
         wrap: Wrap | None = None,
     ) -> None:
-        """`folder_of` says where the files about a task's agents are kept; `configured` are the config's agents,
-        `mcp` its MCP servers.
-        """
+        """`folder_of`: where the files about a task's agents are; `configured`, `mcp`: what the config has of both."""
         self._data_dir = data_dir
         self._environ = environ
         self._mcp = mcp or {}
@@ -84,6 +79,7 @@ class SandboxAgentRuntime:
         self._servers = Servers(data_dir, folder_of, environ, configured or {}, wrap, self._forget_sessions_of)
         self._sessions: dict[str, Session] = {}
         self._locks: dict[str, anyio.Lock] = {}
+        self.logins = WantedLogins()
 
     def use(self, group: TaskGroup) -> None:
         """Read streams in this task group; cancelling it lets go of all agents, which go on."""
@@ -279,9 +275,11 @@ class SandboxAgentRuntime:
             await self._drop(session)
             await self._turn_ended(session, prompt.prompt_id, call.task.task_id)
         except AgentError as failure:
+            self.logins.hear(failure)
             await self._turn_ended(session, prompt.prompt_id, call.task.task_id, failure.message)
             raise
         else:
+            self.logins.works(session.state.agent)
             await self._turn_ended(session, prompt.prompt_id, call.task.task_id)
 
     async def _turn_ended(self, session: Session, prompt_id: str, task_id: str, error: str | None = None) -> None:
@@ -408,7 +406,8 @@ class SandboxAgentRuntime:
             path = self._environ.get("PATH", os.defpath)
             servers = await anyio.to_thread.run_sync(servers_of, self._mcp, folder.mcp_file, path)
             remembers = await session.open(cwd_of(call), servers)
-        except BaseException:
+        except BaseException as failure:
+            self.logins.hear(failure)
             with anyio.CancelScope(shield=True):
                 await session.end()
             raise

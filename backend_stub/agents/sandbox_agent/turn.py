@@ -18,6 +18,7 @@ from backend_stub.agents.sandbox_agent.messages import ABSENT, Arrival, Message,
 from backend_stub.agents.sandbox_agent.questions import note_call, question_of, unasked
 from backend_stub.agents.sandbox_agent.session import STOP_GRACE, Session
 from backend_stub.agents.sandbox_agent.updates import Item, Translation, excerpt
+from backend_stub.agents.sandbox_agent.wanted_logins import LoginWantedError
 from backend_stub.domain.agent import Turn
 from backend_stub.domain.errors import AgentError, first_of
 from backend_stub.domain.rulings import Intent
@@ -176,11 +177,13 @@ class Telling:
         elif (error := answer.failure) is not None:
             agent = self._session.state.agent
             self._log(f"the turn of {agent} failed: {bytes(answer.error).decode(errors='replace')}")
-            complaint = understood(error, agent, self._session.state.auth_methods)
+            methods = self._session.state.auth_methods
+            complaint = understood(error, agent, methods)
             self._session.state.spent = complaint.internal and (
                 complaint.about is About.LOGIN or complaint.dead or self._session.state.can_load
             )
-            raise AgentError(f"{agent} failed: {complaint.words}" + (f"; {complaint.next}" if complaint.next else ""))
+            said = f"{agent} failed: {complaint.words}" + (f"; {complaint.next}" if complaint.next else "")
+            raise LoginWantedError(said, agent, methods) if complaint.about is About.LOGIN else AgentError(said)
         else:
             try:
                 reason = _result.decode(answer.result).stop_reason

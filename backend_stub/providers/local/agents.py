@@ -4,8 +4,16 @@ from typing import Protocol
 
 from anyio.abc import TaskGroup
 
-from backend_stub.domain.agent import AgentRuntime, Files
+from backend_stub.domain.agent import AgentRuntime, Files, WantedLogin
 from backend_stub.domain.call import Call
+
+
+class AskedFor(Protocol):
+    """What agents asked for when they were put to work."""
+
+    def of(self, agent: str) -> WantedLogin | None:
+        """The login that this agent asked for last, if it has not worked since; for any thread."""
+        ...
 
 
 class LocalAgents(AgentRuntime, Protocol):
@@ -13,6 +21,11 @@ class LocalAgents(AgentRuntime, Protocol):
 
     files: Files | None
     """Told when a turn may have changed files."""
+
+    @property
+    def logins(self) -> AskedFor:
+        """The logins that agents asked for."""
+        ...
 
     def state(self) -> str:
         """`ready`, or what is missing and how to get it."""

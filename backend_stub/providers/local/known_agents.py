@@ -1,10 +1,11 @@
 """Which agents there are on this machine, what each is lacking, and the command that helps."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from backend_stub.providers.local.logins import lacks_login
+from backend_stub.domain.agent import WantedLogin
+from backend_stub.providers.local.logins import kept_at, lacks_login
 from foundry_tui.contract.agents import (
     HOW_TO_RUN_ONE,
     KNOWN,
@@ -21,9 +22,14 @@ NAME = "local"
 
 
 def look_for_agents(
-    data_dir: Path, environ: Mapping[str, str], configured: Mapping[str, AgentCommand]
+    data_dir: Path,
+    environ: Mapping[str, str],
+    configured: Mapping[str, AgentCommand],
+    asked: Callable[[str], WantedLogin | None] = lambda agent: None,
 ) -> Sequence[AgentInfo]:
-    """All agents that are known, those of the config last. Looks at files and runs nothing."""
+    """All agents that are known, those of the config last. Looks at files and runs nothing; `asked` tells which login
+    an agent has asked for itself.
+    """
     binary = find_sandbox_agent(data_dir, environ, shutil.which)
     getter = SANDBOX_AGENT if binary is None else binary.path
 
@@ -35,6 +41,9 @@ def look_for_agents(
             return AgentInfo(name=name, provider=NAME, state=AgentState.MISSING, how=HOW_TO_RUN_ONE)
         if name not in configured and lacks_login(name, environ):
             return AgentInfo(name=name, provider=NAME, state=AgentState.NEEDS_LOGIN, how=f"foundry agent login {name}")
+        wanted = asked(name)
+        if wanted is not None and kept_at(name, data_dir, environ) <= wanted.at:
+            return AgentInfo(name=name, provider=NAME, state=AgentState.NEEDS_LOGIN, how=wanted.how)
         return AgentInfo(name=name, provider=NAME, state=AgentState.READY, how="")
 
     known = [

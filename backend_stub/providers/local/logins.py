@@ -6,12 +6,13 @@ none for a model of its own; then it says itself what it lacks, when it is asked
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from foundry_tui.contract.agents import login_begun
 from foundry_tui.contract.codec import decode
 
 LARGEST = 1 << 20
@@ -22,6 +23,15 @@ def lacks_login(agent: str, environ: Mapping[str, str]) -> bool:
     """Whether this agent is known to have no login. Looks at some small files of the home folder."""
     look = _LOOKS.get(agent)
     return look is not None and not look(environ)
+
+
+def kept_at(agent: str, data_dir: Path, environ: Mapping[str, str]) -> float:
+    """When a login of this agent, or a setting that may stand for one, was kept last, in seconds since the epoch; when
+    Foundry began one, where it is kept where nobody can look. 0 where nothing is known.
+    """
+    places = _PLACES.get(agent)
+    files = (login_begun(agent, data_dir), *(places(environ) if places is not None else ()))
+    return max(map(_written_at, files))
 
 
 def _claude(environ: Mapping[str, str]) -> bool:
@@ -82,6 +92,34 @@ def _gemini(environ: Mapping[str, str]) -> bool:
     )
 
 
+def _claude_files(environ: Mapping[str, str]) -> Sequence[Path]:
+    folder = Path(environ.get("CLAUDE_CONFIG_DIR") or _home(environ) / ".claude")
+    return (folder / ".credentials.json", folder / "settings.json")
+
+
+def _codex_files(environ: Mapping[str, str]) -> Sequence[Path]:
+    folder = Path(environ.get("CODEX_HOME") or _home(environ) / ".codex")
+    return (folder / "auth.json", folder / "config.toml")
+
+
+def _gemini_files(environ: Mapping[str, str]) -> Sequence[Path]:
+    folder = Path(environ.get("GEMINI_CLI_HOME") or _home(environ)) / ".gemini"
+    return (folder / "oauth_creds.json", folder / "settings.json", folder / ".env")
+
+
+def _opencode_files(environ: Mapping[str, str]) -> Sequence[Path]:
+    data = environ.get("XDG_DATA_HOME") or _home(environ) / ".local/share"
+    settings = environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config"
+    return (Path(data) / "opencode/auth.json", Path(settings) / "opencode/opencode.json")
+
+
+_PLACES: Mapping[str, Callable[[Mapping[str, str]], Sequence[Path]]] = {
+    "claude": _claude_files,
+    "codex": _codex_files,
+    "gemini": _gemini_files,
+    "opencode": _opencode_files,
+}
+"""The files that change when a person has logged in."""
 _LOOKS: Mapping[str, Callable[[Mapping[str, str]], bool]] = {"claude": _claude, "codex": _codex, "gemini": _gemini}
 """Whether there may be a login. Others are not looked at: opencode has models that need none."""
 
@@ -96,6 +134,13 @@ def _is_there(file: Path) -> bool:
         return file.exists()
     except OSError:
         return True
+
+
+def _written_at(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0
 
 
 def _any_set(variables: Mapping[str, str], names: re.Pattern[str]) -> bool:

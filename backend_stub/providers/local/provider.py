@@ -131,7 +131,7 @@ class LocalProvider:
         return self._settings.policy
 
     def agents_here(self) -> Sequence[AgentInfo]:
-        return look_for_agents(self._data_dir, self._environ, self._settings.agents)
+        return look_for_agents(self._data_dir, self._environ, self._settings.agents, self.agents.logins.of)
 
     # Stages
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from foundry_tui.contract.agents import (
     SANDBOX_AGENT,
     find_sandbox_agent,
     installed_programs,
+    login_begun,
 )
 from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.providers import SIMULATED
@@ -148,6 +150,11 @@ def login(context: Context, name: str, as_json: bool) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandError(f"to log in to {name} takes a terminal", hint=f"run there: foundry agent login {name}")
     found = _login_program(name, _data_dir(context)) or _fetch_login_program(name, _data_dir(context))
+    begun = login_begun(name, _data_dir(context))
+    with suppress(OSError):
+        # Where the login is kept nobody may be able to look; that it was begun says enough to ask the agent again.
+        begun.parent.mkdir(parents=True, exist_ok=True)
+        begun.touch()
     try:
         os.execv(found, [found, *rest])
     except OSError as error:
