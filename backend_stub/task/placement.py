@@ -18,11 +18,13 @@ from backend_stub.task.provision import Provisioning
 from backend_stub.task.release import Releasing
 from backend_stub.task.services import Services
 from backend_stub.task.sessions import Sessions
+from backend_stub.task.turn import was_stopped
 from foundry_tui.contract.questions import PermissionState
 from foundry_tui.contract.records import SessionStatus, TaskDetail
 from foundry_tui.contract.status import ENDED, PROVISIONING, READY, RELEASING, TaskStatus
 
 LIVING = frozenset(TaskStatus) - ENDED
+_OVER = frozenset({SessionStatus.CLOSED, SessionStatus.ERROR})
 ADOPTIONS = 8
 """Tasks that are taken over at once."""
 RETURNS = 4
@@ -154,12 +156,14 @@ class Placement:
         await self._be_back(task_id)
         actor = self._services.actors.of(task_id)
         with suppress(TaskMovedError, StorageUnavailableError):
-            task = (await actor.state()).task
+            state = await actor.state()
+            task = state.task
             for permission in task.permissions:
                 if permission.state is not PermissionState.OPEN:
                     self._sessions.settled(permission.permission_id)
             for session in task.sessions:
-                if session.status is not SessionStatus.RUNNING:
+                # One that is yet to be opened, or is being handed a prompt, runs no turn either: it goes on.
+                if session.status in _OVER or was_stopped(state, session):
                     self._sessions.stop(session.session_id)
             self._provisioning.wake(task_id)
             self._operations.queue.wake(task_id)

@@ -11,9 +11,12 @@ from backend_stub.agents.demo import DemoAgents
 from backend_stub.domain.agent import Turn
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import AgentError, RefusedError
+from backend_stub.domain.events import Committed, Event
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.server.backend import Backend
+from backend_stub.storage.table_events import TableEvents
 from foundry_tui.contract.attachments import NewAttachments
+from foundry_tui.contract.events import EventName
 from foundry_tui.contract.records import HistoryKind, Prompt, PromptState, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt, EditPrompt, RetryTask
 from foundry_tui.contract.status import TaskStatus
@@ -54,6 +57,12 @@ class SlowAgents(DemoAgents):
     """The texts whose turns fail."""
     hangs: frozenset[str] = frozenset()
     """The texts whose turns go on until they are stopped."""
+    stopped = 0
+    """How often it was told to stop."""
+
+    async def stop(self, call: Call, session_id: str) -> None:
+        self.stopped += 1
+        await super().stop(call, session_id)
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         if prompt.text in self.hangs:
@@ -152,6 +161,25 @@ async def test_a_later_prompt_that_is_being_handed_over_stays_as_it_is_over_a_cu
         gate.opens.set()
         await until(backend, task_id, lambda task: answered(task) == 3)
     assert got == ["fix the login", "and then", OTHER.text]
+
+
+async def test_what_another_host_has_changed_does_not_stop_the_handing_over(place: InProcess) -> None:
+    got: list[str] = []
+    provider, agents = slow(place, got)
+    async with place.backend(provider, settings()) as backend:
+        task_id = await place.create(backend)
+        task = await until(backend, task_id, has_status(TaskStatus.IDLE))
+        session_id = task.sessions[0].session_id
+        agents.after = gate = Gate()
+        await backend.commands.prompt(session_id, CreatePrompt(prompt_id="next", text="and then"))
+        await gate.reached.wait()
+        events = backend.storage.events
+        assert isinstance(events, TableEvents)
+        events.tell(Committed((Event(1, EventName.TASK, task_id, "", task),), None))
+        await anyio.wait_all_tasks_blocked()
+        gate.opens.set()
+        await until(backend, task_id, lambda task: answered(task) == 2)
+    assert (got, agents.stopped) == (["fix the login", "and then"], 0)
 
 
 async def test_a_prompt_that_the_agent_may_have_is_ended_by_a_stop(place: InProcess) -> None:
