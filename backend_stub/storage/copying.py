@@ -65,6 +65,8 @@ async def copy(source: Side, target: Side) -> dict[str, TableDigest]:
         if copied[table] != await _digest(target, table, columns):
             raise DatabaseUnusableError(f"{table} in {target.shown} is not what it is in {source.shown}")
     await target.set_counters(seq, ended)
+    if await target.counters() != (seq, ended):
+        raise DatabaseUnusableError(f"what {target.shown} counts is not what {source.shown} counts")
     return copied
 
 

@@ -165,10 +165,13 @@ def test_a_whole_database_is_copied_there_and_back(
     tasks = [backend.create(f"task {number}") for number in range(3)]
     for task in tasks:
         backend.wait_task(task["task_id"], "idle")
+    # How many have ended is counted beside the rows.
+    backend.post(f"/v1/tasks/{tasks[2]['task_id']}/archive")
+    backend.wait_task(tasks[2]["task_id"], "archived")
     used = backend.foundry("backend", "copy", str(backend.data), postgres_url)
     assert (used.code, "in use" in used.err) == (1, True)
     session_id = tasks[0]["sessions"][0]["session_id"]
-    paths = (f"/v1/tasks/{tasks[0]['task_id']}", f"/v1/sessions/{session_id}", "/v1/history", "/v1/repos")
+    paths = (f"/v1/tasks/{tasks[0]['task_id']}", f"/v1/sessions/{session_id}", "/v1/history", "/v1/repos", "/v1/tasks")
     before = [backend.get(path) for path in paths]
     backend.stop()
     there = backend.foundry("backend", "copy", "--json", str(backend.data), postgres_url)

@@ -51,6 +51,7 @@ class PostgresSide:
     async def set_counters(self, seq: int, ended: int) -> None:
         await self._tables.do("meta.set_seq", seq)
         await self._tables.do("meta.count_ended", ended)
+        await self._tables.settle()
 
 
 @asynccontextmanager
