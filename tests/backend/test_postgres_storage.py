@@ -16,8 +16,8 @@ from msgspec import structs
 from backend_stub import storage as engines
 from backend_stub.domain.errors import DatabaseUnusableError, IdTakenError, OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.events import Committed
-from backend_stub.storage.postgres import migration, writer
-from backend_stub.storage.postgres.address import Address
+from backend_stub.storage.postgres import migration, single, writer
+from backend_stub.storage.postgres.address import Address, parse_address
 from backend_stub.storage.postgres.connections import answered
 from backend_stub.storage.postgres.log import Log
 from backend_stub.storage.postgres.migration import VERSION
@@ -370,6 +370,15 @@ async def test_one_that_runs_goes_on_beside_a_newer_version_but_is_not_started_a
     with pytest.raises(DatabaseUnusableError, match="upgrade foundry"):
         async with older.open():
             pass
+
+
+async def test_why_hosts_cannot_be_asked_of_is_told(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single, "PATIENCE", 0.1)
+    async with single.open_statements(parse_address(backends.url)) as statements:
+        backends.server.execute(f"ALTER DATABASE {backends.name} ALLOW_CONNECTIONS false")
+        backends.server.cut_connections(backends.name)
+        with pytest.raises(StorageUnavailableError, match="not currently accepting connections"):
+            await statements.fetch("meta.life")
 
 
 async def test_every_text_is_kept_as_it_came(backends: Backends) -> None:

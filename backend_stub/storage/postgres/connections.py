@@ -69,6 +69,15 @@ async def connected(address: Address) -> AsyncIterator[AsyncConnection]:
         await connection.close()
 
 
+async def check_reachable(address: Address) -> None:
+    """For who got no connection in time: raises `StorageUnavailableError` with the reason if there can be none."""
+    try:
+        async with connected(address):
+            pass
+    except psycopg.Error as error:
+        raise StorageUnavailableError(why_unreachable(address, error)) from error
+
+
 def is_heard(connection: AsyncConnection) -> bool:
     """Whether the server still hears what is sent: of the end of a connection it tells, and then it ends it."""
     try:
@@ -222,18 +231,11 @@ class Readers:
         except PoolClosed:
             raise StorageUnavailableError("the backend is shutting down") from None
         except PoolTimeout:
-            await self._check_reachable()
+            await check_reachable(self._address)
         try:
             return await self._pool.getconn(_BUSY_SECONDS)
         except (PoolTimeout, PoolClosed):
             raise StorageUnavailableError(f"the database {self._address.shown} has too much to do") from None
-
-    async def _check_reachable(self) -> None:
-        try:
-            async with connected(self._address):
-                pass
-        except psycopg.Error as error:
-            raise StorageUnavailableError(why_unreachable(self._address, error)) from error
 
 
 async def _for_reading(connection: AsyncConnection) -> None:

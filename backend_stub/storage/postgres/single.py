@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from backend_stub.domain.errors import StorageUnavailableError
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.connections import answered, give_back, pool_of, set_up
+from backend_stub.storage.postgres.connections import answered, check_reachable, give_back, pool_of, set_up
 from backend_stub.storage.postgres.reasons import why_not
 from backend_stub.storage.postgres.tables import SQL
 from backend_stub.storage.tables import Row
@@ -63,8 +63,11 @@ class Statements:
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         try:
             connection = await self._pool.getconn()
-        except (PoolTimeout, PoolClosed):
-            raise StorageUnavailableError(f"the database {self._address.shown} cannot be reached") from None
+        except PoolClosed:
+            raise StorageUnavailableError("the backend is shutting down") from None
+        except PoolTimeout:
+            await check_reachable(self._address)
+            raise StorageUnavailableError(f"the database {self._address.shown} has too much to do") from None
         try:
             yield connection
         finally:
