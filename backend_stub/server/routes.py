@@ -461,8 +461,9 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 
 async def _stale(request: Request, error: Exception) -> Response:
+    # No refusal: asked once more, it may be done.
     detail = "The task was changed by somebody else at the same moment. Try again."
-    return _problem(request, Problem(status=409, title=TITLES[409], detail=detail))
+    return _problem(request, Problem(status=503, title=TITLES[503], detail=detail), {"retry-after": "1"})
 
 
 async def _elsewhere(request: Request, error: Exception) -> Response:

@@ -33,6 +33,9 @@ FLUSH_SECONDS = 0.05
 SPEAK_SECONDS = 0.5
 """How long what a task says waits for a commit that is made anyway, before it has one of its own."""
 
+DECIDED_AGAIN = 5
+"""How often other hosts may be sooner: only while a task's own host is lost do several write."""
+
 FlushSoon = Callable[["TaskActor", float], None]
 """Calls `TaskActor.flush` in so many seconds."""
 MayWrite = Callable[[TaskDetail], bool]
@@ -99,6 +102,13 @@ class TaskActor:
             except (StaleRevisionError, TaskElsewhereError):
                 self.read_anew()
                 raise
+
+    async def commit_asked(self, decide: Callable[[TaskChange], T]) -> T:
+        """The same for what somebody asks for: where another host was sooner, it is decided again by what that left."""
+        for _ in range(DECIDED_AGAIN):
+            with suppress(StaleRevisionError):
+                return await self.commit(decide)
+        return await self.commit(decide)
 
     def read_anew(self) -> None:
         """The rows may have been changed by somebody else: they are read before anything is made of them."""

@@ -421,7 +421,7 @@ class Commands:
 
     async def _commit(self, task_id: str, decide: Callable[[TaskChange], T]) -> T:
         try:
-            return await self._actors.of(task_id).commit(decide)
+            return await self._actors.of(task_id).commit_asked(decide)
         except UnknownTaskError:
             raise not_found(f"task {task_id}") from None
 

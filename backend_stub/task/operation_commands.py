@@ -77,7 +77,7 @@ class OperationCommands:
                 )
                 return draft.task.operations[-1]
 
-            operation = await actor.commit(start)
+            operation = await actor.commit_asked(start)
         except UnknownTaskError:
             raise not_found(f"task {task_id}") from None
         except IdTakenError:
@@ -101,7 +101,7 @@ class OperationCommands:
                 draft.operations.note(CANCELLED, "")
             return True
 
-        if await self._actors.of(held.task_id).commit(cancel):
+        if await self._actors.of(held.task_id).commit_asked(cancel):
             await self._operations.cancelled(held.task_id)
         return await self._storage.operation(operation_id) or held
 

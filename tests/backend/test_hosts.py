@@ -1,5 +1,6 @@
 """One machine is one host: who it is over restarts, what it tells of itself, and tasks that ask for it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import anyio
@@ -7,17 +8,19 @@ import httpx
 import pytest
 from msgspec import structs
 
-from backend_stub.domain.errors import HostLostError, OutcomeUnknownError
+from backend_stub.domain.errors import HostLostError, OutcomeUnknownError, StaleRevisionError
 from backend_stub.domain.hosts import Answered
-from backend_stub.domain.storage import Storage
+from backend_stub.domain.storage import Change, Storage
 from backend_stub.server.routes import make_app
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.events import TASKS
 from foundry_tui.contract.hosts import HostState
 from foundry_tui.contract.problems import NO_METHOD, NO_ROUTE, PROBLEM_TYPE, Problem
+from foundry_tui.contract.records import HistoryEvent
 from foundry_tui.contract.requests import TasksSnapshot
+from foundry_tui.contract.status import TaskStatus
 from tests.backend.engines import read
-from tests.backend.in_process import InProcess, settings
+from tests.backend.in_process import InProcess, has_status, settings, until
 from tests.backend.process import BackendProcess
 from tests.backend.rows import with_rows
 from tests.world import Json
@@ -132,6 +135,29 @@ async def test_what_may_have_been_done_is_said_to_be_done_once_only_by_its_id(
     assert told.startswith(f"It is not known whether this was done: {why}. ")
     assert "if it has an id of its own" in told
     assert told.endswith("Without one, look first.")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("sooner", "status"), [(1, 200), (100, 503)])
+async def test_what_is_asked_is_no_refusal_where_another_host_was_sooner(
+    place: InProcess, sooner: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with place.backend(place.provider(), settings()) as backend:
+        task_id = await place.create(backend)
+        await until(backend, task_id, has_status(TaskStatus.IDLE))
+        commit, left = backend.storage.commit, iter(range(sooner))
+
+        async def late(change: Change) -> Sequence[HistoryEvent]:
+            if next(left, None) is not None:
+                raise StaleRevisionError
+            return await commit(change)
+
+        monkeypatch.setattr(backend.storage, "commit", late)
+        transport = httpx.ASGITransport(make_app(backend))
+        async with httpx.AsyncClient(transport=transport, base_url="http://foundry") as client:
+            answer = await client.patch(f"/v1/tasks/{task_id}", json={"title": "asked for"})
+    assert answer.status_code == status
+    assert answer.json().get("title") == ("asked for" if status == 200 else "Not available now")
 
 
 @pytest.mark.anyio
