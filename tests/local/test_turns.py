@@ -353,6 +353,13 @@ async def test_what_is_said_before_the_first_turn_is_kept_and_what_was_replayed_
         await loss.wait()
         assert (await turn(provider, world, task, "say two", "p2")).text == "two"
         assert late.texts() == ["welcome"]
+        # Nor by the next backend, if nothing was asked since.
+        await provider.agents.restart(world.call(task))
+    async with world.provider() as provider:
+        late = Late(provider)
+        await provider.agents.attach(world.call(task))
+        assert (await turn(provider, world, task, "say three", "p3")).text == "three"
+        assert late.texts() == []
 
 
 async def test_what_is_said_after_a_stop_is_kept(world: LocalWorld) -> None:

@@ -263,7 +263,10 @@ class Session:
         self._owner.turn_over(self)
 
     def _arrive(self, arrival: Arrival) -> None:
-        if not self._opening.replays() and arrival.number > self._floor:
+        if self._opening.replays():
+            # It was said before also for whoever reads the stream again after a restart.
+            self.state.seen = arrival.number
+        elif arrival.number > self._floor:
             self._inbox.put(arrival)
 
     def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
