@@ -11,7 +11,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from backend_stub.storage.documents import listed, unread, whole
-from backend_stub.storage.reading import repos
+from backend_stub.storage.reading import repos, seq
 from backend_stub.storage.tables import Row, Tables, fetch_known, fetch_one
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.records import SessionSummary, TaskSummary
@@ -24,11 +24,6 @@ LOOKED_AT_ONCE = 500
 """Tasks that are looked at together when some are to be found."""
 _AFTER_ALL = (1 << 62, "")
 """The age of a task that would be newer than any."""
-
-
-async def seq(tables: Tables) -> int:
-    """Where the log of events has come to."""
-    return int((await fetch_known(tables, "meta.seq"))[0])
 
 
 async def sessions_by_task(tables: Tables, task_ids: Iterable[str]) -> dict[str, list[bytes]]:

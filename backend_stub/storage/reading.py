@@ -170,6 +170,11 @@ async def sessions_of(tables: Tables, task_id: str) -> tuple[SessionSummary, ...
     return tuple(decode(body, SessionSummary) for (body,) in await tables.fetch("sessions.of_task", task_id))
 
 
+async def seq(tables: Tables) -> int:
+    """Where the log of events has come to."""
+    return int((await fetch_known(tables, "meta.seq"))[0])
+
+
 OF_ONE_STATEMENT: frozenset[Callable[..., object]] = frozenset(
     {
         request_of,
@@ -190,6 +195,7 @@ OF_ONE_STATEMENT: frozenset[Callable[..., object]] = frozenset(
         leftover,
         history,
         lines,
+        seq,
     }
 )
 """Those that see one moment without a transaction, since they ask for no second statement."""

@@ -9,7 +9,7 @@ from msgspec import Raw, structs
 
 from backend_stub.domain.events import Missed, Snapshot, TopicEvent
 from backend_stub.domain.storage import SessionOffer
-from backend_stub.storage import lists
+from backend_stub.storage import lists, reading
 from backend_stub.storage.documents import listed, unread, whole
 from backend_stub.storage.reading import LAST_HISTORY
 from backend_stub.storage.tables import Row, Tables, fetch_known
@@ -28,7 +28,7 @@ async def has(tables: Tables, topic: Topic) -> bool:
 
 
 async def snapshot(tables: Tables, topic: Topic) -> Snapshot | None:
-    seq = await lists.seq(tables)
+    seq = await reading.seq(tables)
     if topic.kind is TopicKind.TASKS:
         return Snapshot(seq, await lists.snapshot(tables))
     if not await has(tables, topic):
@@ -51,7 +51,7 @@ async def snapshot(tables: Tables, topic: Topic) -> Snapshot | None:
 
 
 async def missed(tables: Tables, topic: Topic, seq: int) -> Missed | None:
-    now = await lists.seq(tables)
+    now = await reading.seq(tables)
     if seq > now:
         return None
     read = _MISSED[topic.kind]

@@ -75,6 +75,17 @@ async def test_a_new_task_is_one_question_to_the_server_where_nobody_else_commit
                 assert len(re.findall("SF?|F", asked)) == times, name
 
 
+async def test_whether_the_server_answers_is_one_question_however_far_away_it_is(backends: Backends) -> None:
+    log = backends.server.folder / "log"
+    backends.server.execute(f"ALTER DATABASE {backends.name} SET log_statement = 'all'")
+    async with backends.one("here").open() as storage:
+        before = len(log.read_text())
+        assert await storage.fault() is None
+        said = log.read_text()[before:]
+    assert "SELECT seq FROM meta" in said
+    assert "BEGIN" not in said
+
+
 async def test_a_new_task_is_found_out_about_whose_only_answer_is_lost(
     backends: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:

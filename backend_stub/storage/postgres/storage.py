@@ -16,7 +16,7 @@ from backend_stub.domain.clock import wall_clock
 from backend_stub.domain.errors import DatabaseUnusableError, StorageUnavailableError
 from backend_stub.domain.events import Committed
 from backend_stub.domain.storage import Change, Fault, Reader
-from backend_stub.storage import lists, reading, writing
+from backend_stub.storage import reading, writing
 from backend_stub.storage.postgres.address import Address, parse_address
 from backend_stub.storage.postgres.connections import Readers, answered, check_server, connected
 from backend_stub.storage.postgres.log import KEPT_SECONDS, Follower, Log
@@ -91,7 +91,7 @@ class PostgresStorage(TableStorage):
             with answered(self._address, PROBE_SECONDS):
                 if self.writer.refusal is not None:
                     await self.submit(writing.touch)
-                await self.read(lists.seq)
+                await self.read(reading.seq)
         except StorageUnavailableError as error:
             return Fault("unavailable", str(error))
         return None
