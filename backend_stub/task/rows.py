@@ -29,6 +29,7 @@ from foundry_tui.contract.records import (
 )
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import STAGE_OF_STATUS, StageName, TaskStatus
+from foundry_tui.contract.task_words import waits_for_host
 from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
 
 MAX_LINES = 5_000
@@ -311,7 +312,9 @@ class TaskRows:
         task = self._task
         if not self._has_news and (task is not self._before.task or not self.pace.due):
             return
-        shown, asked = Said(task.activity, task.plan), question_of(task.permissions)
+        # While its host is away, that is what there is to say also of one that asks: its question stands beside it.
+        asked = None if waits_for_host(task) else question_of(task.permissions)
+        shown = Said(task.activity, task.plan)
         said, self.pace = paced(self.pace, shown, self._said, asked, self.now, turn_ended=self._turn_ended)
         if said != shown:
             # What it is about has changed the task already; to say it later is no change.

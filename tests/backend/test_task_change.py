@@ -6,6 +6,7 @@ from collections.abc import Callable
 from backend_stub.domain.storage import Private, TaskState
 from backend_stub.task.rows import TaskRows
 from backend_stub.task.task_change import TaskChange
+from foundry_tui.contract.activity import ActivityKind
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
     ErrorKind,
@@ -20,6 +21,7 @@ from foundry_tui.contract.records import (
 )
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.task_words import waits_for_host
 
 THEN, NOW = 1_000, 2_000
 ERROR = TaskError(kind=ErrorKind.CANCELLED, message="over", retryable=False, at=NOW)
@@ -174,3 +176,21 @@ def test_a_turn_that_goes_on_keeps_its_answers_however_many_questions_another_se
     assert sealed is not None
     kept = [each.permission_id for each in sealed[1].task.permissions]
     assert kept == ["q0", *(f"q{number}" for number in range(10, 60))]
+
+
+def test_a_task_that_asks_says_too_that_its_host_is_away() -> None:
+    asking = state()
+    question = asked(1, "s0", PermissionState.OPEN)
+    task = replace(asking.task, host="build-7", permissions=(question,))
+    draft = draft_of(TaskState(task, asking.private, asking.prompts, 0))
+    draft.host.wait()
+    sealed = draft.seal()
+    assert sealed is not None
+    assert waits_for_host(sealed[1].task)
+    draft = draft_of(sealed[1])
+    draft.host.be_back()
+    sealed = draft.seal()
+    assert sealed is not None
+    activity = sealed[1].task.activity
+    assert activity is not None
+    assert activity.kind is ActivityKind.QUESTION
