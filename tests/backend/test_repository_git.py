@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from backend_stub.domain.errors import GitError
-from backend_stub.repository.git import Command, branches, explain, run_git
+from backend_stub.repository.git import Command, branches, run_git
+from backend_stub.repository.git_errors import explain
 from backend_stub.repository.refs import known_branches
 from tests.git import git, make_repository
 
@@ -234,6 +235,13 @@ async def test_cancelling_ends_git_even_if_it_will_not(
         ("fatal: 'x' is already checked out at '/w'", "another worktree, /w", False),
         ("error: Cannot delete branch 'x' used by worktree at '/w'", "another worktree, /w", False),
         ("fatal: a.bin: smudge filter 'lfs' failed", "git lfs install", False),
+        (
+            "git-lfs filter-process: 1: git-lfs: not found\nfatal: the remote end hung up unexpectedly",
+            "lfs install",
+            False,
+        ),
+        ("fatal: unknown repository extension found:\n\trefstorage", "newer git, one that knows `refstorage`", False),
+        ("fatal: Expected git repo version <= 1, found 2", "newer git: it is of version 2", False),
         ("fatal: could not read Username for 'https://h': terminal prompts disabled", "login", False),
         ("ssh: Could not resolve hostname h\nfatal: Could not read from remote repository.", "network", True),
         ("fatal: Unable to create '/r/.git/index.lock': File exists.", "Another git command", True),

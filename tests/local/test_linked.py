@@ -13,7 +13,8 @@ import pytest
 from backend_stub.domain.errors import CallError, GitError
 from backend_stub.domain.provider import Release
 from backend_stub.repository import files
-from backend_stub.repository.git import branches_near, explain, run_git
+from backend_stub.repository.git import branches_near, run_git
+from backend_stub.repository.git_errors import explain
 from backend_stub.repository.location import NotARepositoryError, find_folders, find_repository
 from backend_stub.storage.sqlite import open_storage
 from backend_stub.task.branches import Name, NameChooser

@@ -17,7 +17,8 @@ from backend_stub.domain.forge import FailedCheck, ForgeError, ForgeLimitedError
 from backend_stub.forge.gh.answers import Listed, Pull, Reported, Rollup, Threads, one_line
 from backend_stub.forge.gh.check_logs import end_of_log
 from backend_stub.forge.gh.refusals import limited, refused
-from backend_stub.repository.git import end_group, exchange, without_credentials
+from backend_stub.repository.git import end_group, exchange
+from backend_stub.repository.git_errors import without_credentials
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.pull_request import Comment, PullRequest
 

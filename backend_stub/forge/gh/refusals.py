@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from backend_stub.domain.forge import LONGEST_LIMIT, ForgeError, ForgeLimitedError
-from backend_stub.repository.git import without_credentials
+from backend_stub.repository.git_errors import without_credentials
 from foundry_tui.contract.codec import decode
 
 _LOGIN = re.compile(r"gh auth login|HTTP 401|Bad credentials", re.IGNORECASE)

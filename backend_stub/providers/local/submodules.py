@@ -16,7 +16,8 @@ import anyio
 import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
-from backend_stub.repository.git import TREE_TIMEOUT, Told, explain, run_git
+from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git
+from backend_stub.repository.git_errors import explain
 from backend_stub.repository.nofollow import UnusableError
 from backend_stub.repository.setup_files import FOLDER, read_list
 

@@ -16,7 +16,7 @@ from backend_stub.providers.local.snapshot import joined_names, split_names
 from backend_stub.providers.local.way_home.journal import AFTER, Journal, discard, keep_before
 from backend_stub.providers.local.way_home.place import HEADS, Place, listed, said_by
 from backend_stub.repository.files import read_text
-from backend_stub.repository.git import explain
+from backend_stub.repository.git_errors import explain
 
 _LOCK = "index.lock"
 _NEW_INDEX = "foundry.index.new"

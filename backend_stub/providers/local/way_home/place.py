@@ -16,7 +16,8 @@ from backend_stub.machine import processes
 from backend_stub.providers.local.record import OPERATION, Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.checkouts import LISTING, worktrees_of
-from backend_stub.repository.git import Command, Output, explain, run_git
+from backend_stub.repository.git import Command, Output, run_git
+from backend_stub.repository.git_errors import explain
 from foundry_tui.contract.records import Operation
 
 GIT_LIMIT = 300.0

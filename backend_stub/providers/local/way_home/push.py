@@ -6,7 +6,7 @@ from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Progress
 from backend_stub.providers.local.way_home.place import HEADS, Place, listed
 from backend_stub.providers.local.way_home.submodules import expect_pushable
-from backend_stub.repository.git import without_credentials
+from backend_stub.repository.git_errors import without_credentials
 
 _MOVED = re.compile(r"\((?:fetch first|non-fast-forward|stale info)\)|tip of your current branch is behind")
 _AROUND = ("hint:", "To ", "error: failed to push some refs")
