@@ -185,7 +185,7 @@ def committed_inside(folder: Path) -> None:
 
 STATES: dict[str, tuple[Step, Step]] = {
     "a file that is to be added": (intent, each_edited),
-    "a file assumed unchanged": (indexed("--assume-unchanged", "a.txt"), edited),
+    "files assumed unchanged": (indexed("--assume-unchanged", "a.txt", "b.txt"), edited),
     "a file that git skips": (indexed("--skip-worktree", "a.txt"), edited),
     "a split index": (indexed("--split-index"), edited),
     "an index of version 4": (indexed("--index-version", "4"), edited),

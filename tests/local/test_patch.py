@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 NAMES = (
     "plain.txt", "with space", "tab\there", 'quo"te', "new\nline", "back\\slash", "ünï/コード.txt", "deep/er/file.py",
     "-dash", ":colon", "*star?", "[a]", "trailing ", ".hidden/x",
-    "a b/c d", "it's", "$(id)", "emoji🎉", "latin\udce9.txt",
+    "a b/c d", "ends with /x", "it's", "$(id)", "emoji🎉", "latin\udce9.txt",
 )  # fmt: skip
 CONTENTS: tuple[bytes, ...] = (
     b"",
@@ -57,6 +57,8 @@ CONFIGURATION = {
     "core.quotePath": "false",
     "core.autocrlf": "input",
     "core.safecrlf": "true",
+    "core.splitIndex": "true",
+    "core.ignoreStat": "true",
     "core.fsmonitor": "false",
 }
 
@@ -164,9 +166,10 @@ async def test_a_hostile_tree_comes_out_equal_to_the_byte(git_world: LocalWorld,
                 git(folder, "-c", "core.safecrlf=false", "commit", "--quiet", "--allow-empty", f"--message={number}")
         before = {name: (folder / name).lstat().st_mtime_ns for name in (".git",)}
         index = git(folder, "rev-parse", "--absolute-git-dir").strip() + "/index"
-        marks = Path(index).read_bytes(), git(folder, "rev-parse", "HEAD", "HEAD^{tree}")
+        heads, names = ("rev-parse", "HEAD", "HEAD^{tree}"), set(os.listdir(Path(index).parent))
+        marks = Path(index).read_bytes(), git(folder, *heads), names
         patch = await patch_of(git_world, provider, task)
-        assert marks == (Path(index).read_bytes(), git(folder, "rev-parse", "HEAD", "HEAD^{tree}"))
+        assert marks == (Path(index).read_bytes(), git(folder, *heads), set(os.listdir(Path(index).parent)))
         assert before == {name: (folder / name).lstat().st_mtime_ns for name in (".git",)}
         assert snapshot(applied(git_world, patch, base)) == snapshot(folder)
 

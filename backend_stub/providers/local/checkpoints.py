@@ -32,6 +32,7 @@ from backend_stub.providers.local.own_git_folder import room_beside
 from backend_stub.providers.local.record import KNOWN_PATCH, Made, Record, Records
 from backend_stub.providers.local.restoring import become, changed, in_the_way
 from backend_stub.providers.local.snapshot import Between, Snapshot, Worktree
+from backend_stub.providers.local.whole_patch import write_whole
 from backend_stub.providers.local.worktree import common_of, git_dir_of
 from backend_stub.repository.git import run_git
 from foundry_tui.contract.checkpoints import LAST, Checkpoint, When
@@ -141,7 +142,7 @@ class LocalCheckpoints:
                 return f"{between.old} {between.new}"
 
             async def make(file: BinaryIO) -> None:
-                await between.run("--patch", "--binary", "--full-index", into=file.fileno())
+                await write_whole(between, file)
 
             await write_kept(of.snapshot.place / KNOWN_PATCH, trees, make, into)
 

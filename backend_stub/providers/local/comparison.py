@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import anyio
 import anyio.to_thread
@@ -28,6 +28,7 @@ from backend_stub.providers.local.binary_sizes import with_sizes
 from backend_stub.providers.local.kept_patch import write_kept
 from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
 from backend_stub.providers.local.record import KNOWN_PATCH, Record
+from backend_stub.providers.local.whole_patch import Compares, write_whole
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.git import run_git
 from foundry_tui.contract.records import FileDiff
@@ -65,14 +66,6 @@ OPTIONS = (
     "--diff-algorithm=myers", "--no-relative",
 )  # fmt: skip
 CONFIG = ("-c", "diff.suppressBlankEmpty=false", "-c", "core.quotePath=true")
-
-
-class Side(Protocol):
-    """One comparison, which git makes."""
-
-    async def run(self, *options: str, into: int | None = None) -> bytes:
-        """What git prints of it with these options."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -125,7 +118,7 @@ async def write_patch(record: Record, into: BinaryIO) -> None:
 
         async def make(file: BinaryIO) -> None:
             for side in (known, new):
-                await _write_patch(side, file)
+                await write_whole(side, file)
 
         kept = Path(record.worktree).parents[1] / KNOWN_PATCH
         await write_kept(kept, partial(_changed, record, known, new, ()), make, into)
@@ -144,7 +137,7 @@ async def write_patch_of_names(record: Record, into: BinaryIO) -> tuple[frozense
                 names.add(name)
                 if GITLINK in modes.removeprefix(":").split(" ")[:2]:
                     submodules.add(name)
-            await _write_patch(side, into)
+            await write_whole(side, into)
     return frozenset(names), frozenset(submodules)
 
 
@@ -181,10 +174,6 @@ def _stamps(paths: Iterable[Path]) -> Sequence[tuple[int, ...] | None] | None:
             return None
         found.append((held.st_mode, held.st_size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino))
     return found
-
-
-async def _write_patch(side: Side, into: BinaryIO) -> None:
-    await side.run("--patch", "--binary", "--full-index", into=into.fileno())
 
 
 @asynccontextmanager
@@ -282,7 +271,9 @@ async def _look_at_all(folder: str, variables: dict[str, str]) -> None:
     pipe or a socket in the place of a file is no file, and git would fail to read it.
     """
     marked = await run_git(folder, "ls-files", "-v", "-z", timeout=GIT_LIMIT, environment=variables)
-    skipped = await anyio.to_thread.run_sync(_there_but_skipped, Path(folder), marked.stdout)
+    assumed, skipped = await anyio.to_thread.run_sync(_not_looked_at, Path(folder), marked.stdout)
+    if assumed:
+        await _on_index(folder, variables, assumed, "--no-assume-unchanged")
     if skipped:
         await _on_index(folder, variables, skipped, "--no-skip-worktree")
     await run_git(
@@ -300,10 +291,13 @@ async def _on_index(folder: str, variables: dict[str, str], names: Sequence[str]
     await run_git(folder, *words, timeout=GIT_LIMIT, environment=variables, given=given)
 
 
-def _there_but_skipped(folder: Path, marked: bytes) -> list[str]:
-    """In a thread: the files that are there though git is not to look for them, of `ls-files -v -z`."""
-    names = [os.fsdecode(line[2:]) for line in marked.split(b"\0") if line[:1] in (b"S", b"s")]
-    return [name for name in names if os.path.lexists(folder / name)]
+def _not_looked_at(folder: Path, marked: bytes) -> tuple[list[str], list[str]]:
+    """In a thread, of `ls-files -v -z`: the files that git takes to be unchanged without looking, or to be there if
+    they are gone; and those that are there though it is not to look for them.
+    """
+    tagged = [(line[:1], os.fsdecode(line[2:])) for line in marked.split(b"\0") if line]
+    skipped = [name for tag, name in tagged if tag in b"Ss" and os.path.lexists(folder / name)]
+    return [name for tag, name in tagged if tag.islower()], skipped
 
 
 def _no_files(folder: Path, names: Sequence[str]) -> list[str]:
@@ -370,7 +364,7 @@ def _within(
     return names[:most_files], names[most_files:]
 
 
-async def files_of_side(side: Side, *, is_new: bool = False) -> list[FileDiff]:
+async def files_of_side(side: Compares, *, is_new: bool = False) -> list[FileDiff]:
     """The files of one side in git's order."""
     names = _statuses(await side.run("--raw", "-z"))
     if not names:

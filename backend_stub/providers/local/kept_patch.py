@@ -36,7 +36,7 @@ async def write_kept(kept: Path, key_of: Key, make: Make, into: BinaryIO) -> Non
 def _begin(kept: Path, key: str | None) -> tuple[Path, BinaryIO]:
     """In a thread: a new file beside the kept one, with its first line."""
     descriptor, name = tempfile.mkstemp(dir=kept.parent, prefix=f"{kept.name}.")
-    file = os.fdopen(descriptor, "wb")
+    file = os.fdopen(descriptor, "w+b")
     file.write(f"{key}\n".encode())
     file.flush()
     return Path(name), file

@@ -278,7 +278,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Between:
-    """Two trees compared, as `backend_stub.providers.local.comparison.Side` has it."""
+    """Two trees compared, as `backend_stub.providers.local.whole_patch.Compares` has it."""
 
     snapshot: Snapshot
     old: str

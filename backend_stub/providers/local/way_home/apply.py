@@ -41,7 +41,7 @@ async def _prepared(place: Place, folder: Path) -> Journal:
     await checkout.expect_whole(place, folder)
     patch = place.own / "changes.patch"
     await anyio.to_thread.run_sync(lambda: place.own.mkdir(mode=0o700, exist_ok=True))
-    with await anyio.to_thread.run_sync(lambda: patch.open("wb")) as into:
+    with await anyio.to_thread.run_sync(lambda: patch.open("w+b")) as into:
         names, submodules = await write_patch_of_names(place.record, into)
     if not names:
         raise GitError("The task has changed nothing: there is nothing to apply.", retryable=False)
