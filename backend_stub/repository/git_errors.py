@@ -64,6 +64,18 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
             False,
         ),
         (
+            r"'([^']*)' does not have a commit checked out",
+            "{0} is a repository of its own that has no commit, which git cannot take in. Commit there, have it ignored, "
+            "or remove the .git in it.",
+            False,
+        ),
+        (
+            r"index file (?:corrupt|smaller)|bad index file|unknown index entry format",
+            'The index of {folder} is damaged. Make it anew there, which changes no file: rm "$(git rev-parse --git-path '
+            'index)" && git reset',
+            False,
+        ),
+        (
             r"could not read (?:username|password)|authentication failed|permission denied \(|terminal prompts disabled"
             r"|host key verification failed",
             "{remote} wants a login that git does not have here. Try `{test}` by hand, then again.",
@@ -99,7 +111,7 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
             False,
         ),
         (
-            r"index file (?:corrupt|smaller)|loose object .* is corrupt|object file .* is empty|bad object"
+            r"loose object .* is corrupt|object file .* is empty|bad object"
             r"|unable to read",
             "{repository} is damaged. Look at it with `git fsck`.",
             False,

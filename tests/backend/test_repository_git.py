@@ -241,6 +241,12 @@ async def test_cancelling_ends_git_even_if_it_will_not(
             False,
         ),
         ("fatal: unknown repository extension found:\n\trefstorage", "newer git, one that knows `refstorage`", False),
+        (
+            "error: 'own/' does not have a commit checked out\nfatal: adding files failed",
+            "own/ is a repository of",
+            False,
+        ),
+        ("error: bad signature 0x67617262\nfatal: index file corrupt", "rev-parse --git-path index", False),
         ("fatal: Expected git repo version <= 1, found 2", "newer git: it is of version 2", False),
         ("fatal: could not read Username for 'https://h': terminal prompts disabled", "login", False),
         ("ssh: Could not resolve hostname h\nfatal: Could not read from remote repository.", "network", True),
