@@ -32,6 +32,11 @@ async def become(snapshot: Snapshot, now: str, target: str, room: Path, others: 
     aim = await _aim(snapshot, now, target, room, others)
     # No tree has pipes and sockets, and git would not put a file in their place.
     standing = await in_the_way(snapshot, now, aim)
+    listed = await snapshot.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", now, aim)
+    shut = await anyio.to_thread.run_sync(_shut, snapshot.worktree.folder, split_names(listed))
+    if shut is not None:
+        why = f"{printable(shut) or 'The sandbox'} cannot be written to, where files are to be changed back."
+        raise GitError(f"{why} Allow it (chmod u+w), then undo again; nothing was changed.", retryable=False)
     await anyio.to_thread.run_sync(_clear, snapshot.worktree.folder, standing)
     done = await snapshot.git("read-tree", "-m", "-u", now, aim, accept=(0, 128))
     if done.exit_code != 0:
@@ -149,6 +154,19 @@ def _clear(folder: str, names: Iterable[str]) -> None:
             mode = os.lstat(f"{folder}/{name}").st_mode
             if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
                 os.unlink(f"{folder}/{name}")
+
+
+def _shut(folder: str, names: Iterable[str]) -> str | None:
+    """In a thread: a folder in which one of these files would be changed and none can be; git finds that half-way."""
+    seen: set[str] = set()
+    for name in names:
+        above = os.path.dirname(name)
+        while above and above not in seen and not os.path.isdir(f"{folder}/{above}"):
+            above = os.path.dirname(above)
+        if above not in seen and not os.access(f"{folder}/{above}", os.W_OK | os.X_OK):
+            return above
+        seen.add(above)
+    return None
 
 
 def _standing(folder: str, names: Iterable[str]) -> tuple[list[str], str | None]:
