@@ -65,14 +65,14 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str, bool], ...] = tuple(
         ),
         (
             r"'([^']*)' does not have a commit checked out",
-            "{0} is a repository of its own that has no commit, which git cannot take in. Commit there, have it ignored, "
-            "or remove the .git in it.",
+            "{0} is a repository of its own that has no commit, which git cannot take in. Commit there, ignore it, or "
+            "remove the .git in it.",
             False,
         ),
         (
             r"index file (?:corrupt|smaller)|bad index file|unknown index entry format",
-            'The index of {folder} is damaged. Make it anew there, which changes no file: rm "$(git rev-parse --git-path '
-            'index)" && git reset',
+            'The index of {folder} is damaged. Make it anew there, which changes no file: rm "$(git rev-parse '
+            '--git-path index)" && git reset',
             False,
         ),
         (

@@ -202,7 +202,7 @@ class FileInDiff:
             size = size_words(self.diff)
             return f"No lines to show: a binary file{', ' + size if size else ''}."
         if self.diff.cut:
-            return "Its lines are too many to be brought here."
+            return "Its lines are too many to be brought here, or the backend cannot read them."
         if self.diff.added == 0 and self.diff.removed == 0:
             return "No line was changed." if self.patch.notes else "No line was changed: an empty file, or its mode."
         return "No lines to show: a binary file, or only its mode changed."

@@ -15,7 +15,7 @@ from anyio import to_thread
 from backend_stub.domain.call import Call
 from backend_stub.domain.checkpoints import UnknownCheckpointError
 from backend_stub.domain.errors import GitError
-from backend_stub.providers.local import LocalProvider, snapshot
+from backend_stub.providers.local import LocalProvider, files_on_disk, snapshot
 from backend_stub.providers.local.comparison import diff_of, files_of_side, write_patch
 from backend_stub.providers.local.record import Records
 from backend_stub.providers.local.snapshot import Between
@@ -447,6 +447,43 @@ async def test_what_cannot_be_read_is_left_out_and_named(
         (before,) = await provider.checkpoints.all(task, git_world.repo())
         listed = git(folder, "ls-tree", "--name-only", f"refs/foundry/{task.task_id}/{before.checkpoint_id}")
         assert listed.split() == [".gitignore", "a.txt", "b.txt", "link"]
+
+
+async def test_what_cannot_be_read_hides_nothing_else(git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root everything can be read, so that git does not fail where it would."""
+    async with sandbox(git_world) as (_, task, folder):
+        record = await to_thread.run_sync(Records(git_world.data).load, task.task_id)
+        assert record is not None
+        for name in ("a.txt", "b.txt", "new.txt", "secret"):
+            (folder / name).write_text("changed\n")
+        closed = tuple(f"{folder}/{name}" for name in ("a.txt", "secret"))
+        monkeypatch.setattr(files_on_disk, "_is_closed", closed.__contains__)
+        told = [(file.path, file.status, file.added, file.cut) for file in (await diff_of(record)).files]
+        assert told == [
+            *(("a.txt", "M", None, True), ("b.txt", "M", 1, False)),
+            *(("new.txt", "?", 1, False), ("secret", "?", None, True)),
+        ]
+        with (git_world.folder / "patch").open("w+b") as patch:
+            await write_patch(record, patch)
+        assert (git_world.folder / "patch").read_bytes().count(b"diff --git") == 2
+
+
+async def test_an_undo_begins_nothing_where_a_folder_cannot_be_written_to(
+    git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sandbox(git_world) as (provider, task, folder):
+        call = git_world.call(task)
+        await provider.checkpoints.begin(call, "p1")
+        (folder / "a.txt").write_text("changed\n")
+        (folder / "deep/er").mkdir(parents=True)
+        (folder / "deep/er/new").write_text("new\n")
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "access", lambda path, mode: mode == os.R_OK or "/deep/" not in path)
+            with pytest.raises(GitError, match=r"^deep/er cannot be written to.*; nothing was changed\."):
+                await provider.way_home.operate(call, operation("1"), Told())
+        assert (folder / "a.txt").read_text() == "changed\n"
+        await provider.way_home.operate(call, operation("2"), Told())
+        assert not (folder / "deep").exists()
 
 
 async def test_a_file_that_is_written_meanwhile_is_not_lost(

@@ -51,7 +51,7 @@ def rewrite(path: Path, text: str) -> None:
 @pytest.fixture
 def _kept_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was changed a moment ago is taken to change no more."""
-    monkeypatch.setattr("backend_stub.providers.local.comparison.TOO_LATE", 0)
+    monkeypatch.setattr("backend_stub.providers.local.files_on_disk.TOO_LATE", 0)
 
 
 @asynccontextmanager

@@ -12,9 +12,8 @@ import hashlib
 import os
 import shutil
 import stat
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ import anyio.to_thread
 
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local.binary_sizes import with_sizes
+from backend_stub.providers.local.files_on_disk import not_looked_at, stamps_of, unlike_files, within
 from backend_stub.providers.local.kept_patch import write_kept
 from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
 from backend_stub.providers.local.record import KNOWN_PATCH, Record
@@ -39,8 +39,6 @@ PATCH_LIMIT = 200_000
 """Characters of one file's patch that are kept."""
 PATCHES_LIMIT = 8_000_000
 """Characters of all patches of a task."""
-TOO_LATE = 2_000_000_000
-"""Nanoseconds for which a file that was changed may be changed again without another time of change."""
 UNTRACKED_LIMIT = 2_000
 """Files unknown to git that are read for counts and patches; further ones are listed only."""
 UNTRACKED_BYTES = 64 * 1024 * 1024
@@ -105,7 +103,12 @@ async def diff_of(record: Record, held: Compared | None = None) -> Compared:
         files = within_limits([*await files_of_side(known), *await files_of_side(new, is_new=True)])
         files = [*await with_sizes(known.folder, known.tree, known.variables, files)]
         same = changed is not None and await _changed(record, known, new, unread) == changed
-    rest = (FileDiff(path=printable(name), status="?", added=None, removed=None, patch="", cut=True) for name in unread)
+    told = {file.path for file in files}
+    rest = [
+        FileDiff(path=path, status=status, added=None, removed=None, patch="", cut=True)
+        for path, status in ((printable(name), status) for name, status in unread.items())
+        if path not in told
+    ]
     return Compared(tuple(sorted((*files, *rest), key=lambda file: file.path)), changed if same else None)
 
 
@@ -141,7 +144,7 @@ async def write_patch_of_names(record: Record, into: BinaryIO) -> tuple[frozense
     return frozenset(names), frozenset(submodules)
 
 
-async def _changed(record: Record, known: _Side, new: _Side, unread: Sequence[str]) -> str | None:
+async def _changed(record: Record, known: _Side, new: _Side, unread: Iterable[str]) -> str | None:
     """What git says has changed, and the files as they are on the disk; None for what may become another unseen."""
     listed = [await side.run("--raw", "-z", "--no-renames") for side in (known, new)]
     fields = b"".join(listed).decode("utf-8", "surrogateescape").split("\0")
@@ -151,36 +154,20 @@ async def _changed(record: Record, known: _Side, new: _Side, unread: Sequence[st
     places = [Path(record.worktree) / name for name in (*fields[1::2], *unread)]
     common = Path(record.common or record.repository)
     rules = (common / "config", common / "info" / "attributes", Path(record.git_dir) / "config.worktree")
-    stamps = await anyio.to_thread.run_sync(_stamps, (*places, *rules))
+    stamps = await anyio.to_thread.run_sync(stamps_of, (*places, *rules))
     if stamps is None:
         return None
     said = repr((known.tree, known.autocrlf, listed, stamps))
     return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _stamps(paths: Iterable[Path]) -> Sequence[tuple[int, ...] | None] | None:
-    """In a thread: by what it is told that a file was changed; None when one was so lately that the next change may
-    have the same.
-    """
-    lately = time.time_ns() - TOO_LATE
-    found: list[tuple[int, ...] | None] = []
-    for path in paths:
-        try:
-            held = os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            found.append(None)
-            continue
-        if max(held.st_ctime_ns, held.st_mtime_ns) > lately:
-            return None
-        found.append((held.st_mode, held.st_size, held.st_mtime_ns, held.st_ctime_ns, held.st_ino))
-    return found
-
-
 @asynccontextmanager
 async def _sides(
     record: Record, most_files: int | None = None, most_bytes: int | None = None
-) -> AsyncIterator[tuple[_Side, _Side, Sequence[str]]]:
-    """What git knows, and what it does not, each to be compared; and the files that are too many to be read."""
+) -> AsyncIterator[tuple[_Side, _Side, Mapping[str, str]]]:
+    """What git knows, and what it does not, each to be compared; and the files that are too many to be read, or cannot
+    be, each with the letter of its status.
+    """
     folder = record.worktree
     git_dir = await anyio.to_thread.run_sync(git_dir_of, record)
     if git_dir is None:
@@ -198,9 +185,9 @@ async def _sides(
         unmerged = set(await _names(folder, real, *_names_of("--cached", "--diff-filter=U"), base, "--"))
         again = [*(name for name in untracked if name in dropped), *unmerged]
         await _put(folder, variables, again, len(base), await _entries_of(folder, real, base) if again else {})
-        await _look_at_all(folder, variables)
+        closed = await _look_at_all(folder, variables)
         new = [name for name in untracked if name not in dropped]
-        read, unread = await anyio.to_thread.run_sync(_within, Path(folder), new, most_files, most_bytes)
+        read, unread = await anyio.to_thread.run_sync(within, Path(folder), new, most_files, most_bytes)
         if most_files is not None:
             moved = await _moved(folder, variables, base, read)
             await _put(folder, variables, moved, len(base), {})
@@ -218,7 +205,7 @@ async def _sides(
         yield (
             _Side(folder, base, variables, autocrlf),
             _Side(folder, _EMPTY_TREES[len(base)], raw, "false"),
-            unread,
+            {**dict.fromkeys(closed, "M"), **dict.fromkeys(unread, "?")},
         )
 
 
@@ -266,12 +253,13 @@ def _copy_index(git_dir: str, room: str) -> None:
         shutil.copy2(index, f"{room}/index")
 
 
-async def _look_at_all(folder: str, variables: dict[str, str]) -> None:
+async def _look_at_all(folder: str, variables: dict[str, str]) -> Sequence[str]:
     """Have the index say of each file whether it is as on the disk, also of those that git was told not to look at; a
-    pipe or a socket in the place of a file is no file, and git would fail to read it.
+    pipe or a socket in the place of a file is no file, and git would fail to read it. Those that cannot be read, at
+    which git would fail too, are taken to be unchanged: their names.
     """
     marked = await run_git(folder, "ls-files", "-v", "-z", timeout=GIT_LIMIT, environment=variables)
-    assumed, skipped = await anyio.to_thread.run_sync(_not_looked_at, Path(folder), marked.stdout)
+    assumed, skipped, shut = await anyio.to_thread.run_sync(not_looked_at, Path(folder), marked.stdout)
     if assumed:
         await _on_index(folder, variables, assumed, "--no-assume-unchanged")
     if skipped:
@@ -281,33 +269,19 @@ async def _look_at_all(folder: str, variables: dict[str, str]) -> None:
         timeout=GIT_LIMIT, environment=variables, accept=(0, 1),
     )  # fmt: skip
     differing = await _names(folder, variables, "diff-files", "--name-only", "-z", "--ignore-submodules=dirty")
-    if no_files := await anyio.to_thread.run_sync(_no_files, Path(folder), differing):
+    no_files, unread = await anyio.to_thread.run_sync(unlike_files, Path(folder), differing)
+    closed = [*dict.fromkeys((*unread, *shut))]
+    if no_files:
         await _on_index(folder, variables, no_files, "--force-remove")
+    if closed:
+        await _on_index(folder, variables, closed, "--assume-unchanged")
+    return closed
 
 
 async def _on_index(folder: str, variables: dict[str, str], names: Sequence[str], what: str) -> None:
     given = "".join(f"{name}\0" for name in names).encode("utf-8", "surrogateescape")
     words = ("update-index", what, "-z", "--stdin")
     await run_git(folder, *words, timeout=GIT_LIMIT, environment=variables, given=given)
-
-
-def _not_looked_at(folder: Path, marked: bytes) -> tuple[list[str], list[str]]:
-    """In a thread, of `ls-files -v -z`: the files that git takes to be unchanged without looking, or to be there if
-    they are gone; and those that are there though it is not to look for them.
-    """
-    tagged = [(line[:1], os.fsdecode(line[2:])) for line in marked.split(b"\0") if line]
-    skipped = [name for tag, name in tagged if tag in b"Ss" and os.path.lexists(folder / name)]
-    return [name for tag, name in tagged if tag.islower()], skipped
-
-
-def _no_files(folder: Path, names: Sequence[str]) -> list[str]:
-    found = []
-    for name in names:
-        with suppress(OSError):
-            mode = os.lstat(folder / name).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
-                found.append(name)
-    return found
 
 
 async def _entries_of(folder: str, variables: dict[str, str], tree: str) -> dict[str, str]:
@@ -345,23 +319,6 @@ def _entries(folder: Path, names: Sequence[str], content: str, known: Mapping[st
         # Without its other sides, should it have conflicts.
         lines.append(f"0 {'0' * len(content)}\t{name}\0{entry} 0\t{name}\0")
     return "".join(lines).encode("utf-8", "surrogateescape")
-
-
-def _within(
-    folder: Path, names: Sequence[str], most_files: int | None, most_bytes: int | None
-) -> tuple[Sequence[str], Sequence[str]]:
-    """The names as far as the limits go, and the rest."""
-    if most_files is None or most_bytes is None:
-        return names, ()
-    size = 0
-    for number, name in enumerate(names[:most_files]):
-        try:
-            size += os.lstat(folder / name).st_size
-        except OSError:
-            continue
-        if size > most_bytes:
-            return names[:number], names[number:]
-    return names[:most_files], names[most_files:]
 
 
 async def files_of_side(side: Compares, *, is_new: bool = False) -> list[FileDiff]:
