@@ -258,10 +258,21 @@ def choices(task: TaskSummary) -> Sequence[Choice]:
     return [*found, Choice(UNDO, "undo turn", undone, busy or why_no_undo(task), next=False)]
 
 
+def merged_whole(task: TaskSummary) -> str | None:
+    """`#212 is merged`, where the task's pull request has brought home all that is known of its work."""
+    pull, work = task.pull_request, task.work
+    if pull is None or pull.state is not PullRequestState.MERGED:
+        return None
+    # A branch that its remote has no more went with the merge.
+    if work is not None and (work.uncommitted or (work.upstream is not None and not work.pushed)):
+        return None
+    return f"#{pull.number} is merged"
+
+
 def _why_archive(task: TaskSummary) -> str | None:
     """Why nothing is left to do, where all of the work is home."""
-    if task.pull_request is not None and task.pull_request.state is PullRequestState.MERGED:
-        return f"#{task.pull_request.number} is merged"
+    if (merged := merged_whole(task)) is not None:
+        return merged
     last = last_operation(task)
     if last is None or last.kind is not OperationKind.LAND or last.state is not OperationState.DONE:
         return None
@@ -302,7 +313,7 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     clash = f"; conflicts in {_names(work.conflicts)}" if work is not None and work.conflicts else ""
     is_open = pull is not None and pull.state in IN_PROGRESS
     is_draft = pull is not None and pull.state is PullRequestState.DRAFT
-    merged = f"#{pull.number} is merged" if pull is not None and pull.state is PullRequestState.MERGED else None
+    merged = merged_whole(task)
     looks = f"look at #{pull.number} again" if is_open and pull is not None else f"open one into {_local(base)}"
     pushed = None
     if work is not None and work.pushed:

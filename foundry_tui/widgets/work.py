@@ -11,7 +11,6 @@ from textual.strip import Strip
 
 from foundry_tui.actions.context import WORK
 from foundry_tui.actions.table import bindings
-from foundry_tui.contract.pull_request import PullRequestState
 from foundry_tui.contract.records import FileDiff, SessionStatus, SessionSummary, TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING
 from foundry_tui.contract.transcript import PlanBody, PlanEntry
@@ -20,7 +19,7 @@ from foundry_tui.view.cells import fit, fit_end
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.labels import unsent_words
 from foundry_tui.view.stepper import Step, StepState
-from foundry_tui.view.way_home import pull_request_line
+from foundry_tui.view.way_home import merged_whole, pull_request_line
 from foundry_tui.view.work import (
     conflict_words,
     count_of_files,
@@ -273,7 +272,7 @@ class WorkColumn(Drawn):
         if pull is None:
             return []
         words = pull_request_line(pull, ascii_only=self._glyphs.ready.isascii())
-        if pull.state is PullRequestState.MERGED and task.status not in ENDED | RELEASING:
+        if merged_whole(task) is not None and task.status not in ENDED | RELEASING:
             words += ": archive it"
         told = Text.assemble(("Pull request", self._style("heading")), "  ", self._dim(words))
         lines = wrapped(told, width - 1)

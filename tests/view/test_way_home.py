@@ -126,9 +126,15 @@ def test_each_says_why_it_cannot_be_done_now() -> None:
 def test_under_way_only_that_can_be_cancelled_and_merged_offers_archiving() -> None:
     assert why_not(work=WORK, operation=an_operation()) == {"cancel": None}
     merged = replace(PULL, state=PullRequestState.MERGED)
-    assert why_not(work=WORK, pull_request=merged)["archive"] is None
-    found = why_not(work=WORK, pull_request=merged)
-    assert found["pull_request"] == found["land"] == found["squash"] == "#212 is merged"
+    for home in (WORK, replace(WORK, pushed=True, upstream="origin/fix/login"), None):
+        found = why_not(work=home, pull_request=merged)
+        assert found["archive"] is None
+        assert found["pull_request"] == found["land"] == found["squash"] == "#212 is merged"
+    # What the agent did since wants a pull request of its own.
+    for more in (replace(WORK, uncommitted=1), replace(WORK, upstream="origin/fix/login")):
+        found = why_not(work=more, pull_request=merged)
+        assert "archive" not in found
+        assert found["pull_request"] is found["draft"] is None
 
 
 def test_conflicts_offer_the_agent_and_a_turn_is_waited_for() -> None:
