@@ -61,7 +61,7 @@ class Done:
     """What came of an operation: its `result`; a `prompt` that the agent gets because of it, but not again if it had
     that very one before and it is said `once`; a `notice` for its
     conversations; whether the task is to be archived now; `checkpoints` that were made; its `pull_request` as it is
-    now.
+    now, or that the branch was `pushed`, so that what is known of that is of an older commit.
     """
 
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -70,6 +70,7 @@ class Done:
     archive: bool = False
     checkpoints: tuple[Checkpoint, ...] = ()
     pull_request: PullRequest | None = None
+    pushed: bool = False
     once: bool = False
 
 

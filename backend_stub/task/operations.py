@@ -18,6 +18,7 @@ from backend_stub.task.failures import NO_FAILURES, task_error
 from backend_stub.task.services import Services
 from backend_stub.task.task_change import TaskChange
 from backend_stub.task.work import WorkFinder
+from foundry_tui.contract.pull_request import IN_PROGRESS, Checks, Mergeable
 from foundry_tui.contract.records import ErrorKind, Operation, OperationState, PromptState, SessionStatus
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import TaskStatus
@@ -208,6 +209,10 @@ def _finish(draft: TaskChange, operation: Operation, done: Done) -> None:
     draft.operations.finish(_expected(draft, operation), result)
     if done.pull_request is not None:
         draft.find_pull_request(done.pull_request)
+    held = draft.task.pull_request
+    if done.pushed and held is not None and held.state in IN_PROGRESS:
+        # No check has seen the new commit, and who waits for its checks is not to be told of others.
+        draft.find_pull_request(replace(held, checks=Checks(), mergeable=Mergeable.UNKNOWN))
     if done.notice is not None:
         for session in open_sessions:
             draft.say(session.session_id, f"operation:{operation.operation_id}", TranscriptKind.NOTICE, done.notice)

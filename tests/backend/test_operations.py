@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -18,7 +19,9 @@ from backend_stub.server.backend import Backend
 from backend_stub.task.actor import TaskActor
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.operations import Commit, Land, Push
+from foundry_tui.contract.pull_request import Checks, ChecksState, PullRequest, PullRequestState
 from foundry_tui.contract.records import HistoryEvent, OperationState, Prompt, PromptState, SessionStatus, TaskDetail
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import CreatePrompt, CreateSession
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.work import Work
@@ -66,6 +69,10 @@ async def ready(place: InProcess, backend: Backend) -> tuple[str, str]:
 
 def has_ended(task: TaskDetail) -> bool:
     return bool(task.operations) and task.operation is None
+
+
+def has_ended_of(operation_id: str, task: TaskDetail) -> bool:
+    return has_ended(task) and task.operations[-1].operation_id == operation_id
 
 
 async def order(backend: Backend, task_id: str) -> list[str]:
@@ -244,6 +251,27 @@ async def test_its_end_waits_for_no_look_at_the_branch_and_what_is_found_then_is
         assert (cancelled.state, gave_up) == (OperationState.FAILED if fails else OperationState.DONE, [])
         assert task.work is not None
         assert task.work.at == cancelled.finished_at
+
+
+async def test_checks_of_an_older_commit_count_no_more_once_another_was_pushed(place: InProcess) -> None:
+    provider, _ = demo(place)
+    told: list[Done] = []
+
+    async def operate(*_: object) -> Done:
+        return told.pop(0)
+
+    async with place.backend(provider, settings()) as backend:
+        task_id, _ = await ready(place, backend)
+        setattr(provider.way_home, "operate", operate)  # noqa: B010 - no type has methods that can be replaced
+        checks = Checks(state=ChecksState.FAILING, failed=1, names=("build",))
+        opened = PullRequest(number=1, url="u", title="t", state=PullRequestState.OPEN, at=1, checks=checks)
+        merged = replace(opened, state=PullRequestState.MERGED)
+        told += [Done(pull_request=opened), Done(), Done(pushed=True), Done(pull_request=merged), Done(pushed=True)]
+        for expected in (checks, checks, Checks(), checks, checks):
+            begun = await backend.operations.start(task_id, Push())
+            task = await until(backend, task_id, partial(has_ended_of, begun.operation_id))
+            assert task.pull_request is not None
+            assert task.pull_request.checks == expected
 
 
 async def test_what_is_done_is_not_taken_back_by_a_cancel_that_comes_as_that_is_written(

@@ -8,6 +8,7 @@ import pytest
 from tests.backend.process import BackendProcess
 from tests.forge.github_stub import GitHub
 from tests.git import git
+from tests.local.test_operation_kills import ended
 from tests.local.test_way_home import identify
 from tests.local.world import LocalWorld
 
@@ -41,3 +42,10 @@ def test_what_the_agent_wrote_is_proposed_and_looked_at(world: LocalWorld, tmp_p
             repo.pulls[1].thread("new.txt", 1, "why x?")
             (comment,) = backend.get(f"/v1/tasks/{task_id}/comments")["comments"]
             assert (comment["path"], comment["line"], comment["body"]) == ("new.txt", 1, "why x?")
+            # A forge tells of the commit before for a moment, and of what was pushed no check can have ended.
+            repo.pulls[1].check("build", "SUCCESS")
+            (Path(task["sandbox"]["cwd"]) / "new.txt").write_text("y")
+            for state in ("none", "passing"):
+                asked = backend.post(f"/v1/tasks/{task_id}/operations", {"kind": "pull_request"})
+                assert ended(backend, task_id, asked["operation_id"])["state"] == "done"
+                assert backend.get(f"/v1/tasks/{task_id}")["pull_request"]["checks"]["state"] == state

@@ -144,10 +144,11 @@ async def test_a_push_goes_to_origin_and_a_refused_one_says_what_to_do(git_world
         remote = add_origin(git_world)
         done = await operate(git_world, provider, task, "push")
         assert git(remote, "rev-parse", f"refs/heads/{task.branch}") == done.result["sha"]
+        assert not done.pushed, "the remote had it all"
         git(folder, "commit", "--quiet", "--amend", "--message=other")
         with pytest.raises(GitError, match="force-with-lease"):
             await operate(git_world, provider, task, "push")
-        await operate(git_world, provider, task, "push", force_with_lease=True)
+        assert (await operate(git_world, provider, task, "push", force_with_lease=True)).pushed
         hook = remote / "hooks/pre-receive"
         hook.write_text("#!/bin/sh\necho 'main is protected' >&2\nexit 1\n")
         hook.chmod(0o755)

@@ -81,7 +81,8 @@ class LocalWayHome:
                 return await update.update(place, call, self._checkpoints, progress, how=how, resolve=resolve)
             case OperationKind.PUSH:
                 lease = bool(asked.get("force_with_lease"))
-                return Done(result=await push.push(place, progress, force_with_lease=lease))
+                result, is_new = await push.push(place, progress, force_with_lease=lease)
+                return Done(result=result, pushed=is_new)
             case OperationKind.PULL_REQUEST:
                 wanted = convert({"kind": "pull_request", **asked}, PullRequest)
                 return await pull_request.open_pull_request(place, call, progress, self._forge, wanted)

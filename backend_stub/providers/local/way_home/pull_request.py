@@ -9,6 +9,8 @@ from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.way_home import commit, push
 from backend_stub.providers.local.way_home.place import Place
 from foundry_tui.contract.operations import PullRequest
+from foundry_tui.contract.pull_request import Checks, ChecksState
+from foundry_tui.contract.replace import replace
 from foundry_tui.contract.starts import StartedFrom
 
 PUSHING = "pushing"
@@ -28,7 +30,7 @@ async def open_pull_request(place: Place, call: Call, progress: Progress, forge:
     if PUSHING not in progress.notes:
         await commit.commit(place, call, progress, None)
         await progress.note(PUSHING, "")
-    pushed = await push.push(place, progress, force_with_lease=False)
+    pushed, is_new = await push.push(place, progress, force_with_lease=False)
     await progress.step("pull_request")
     title = request.title or call.task.title or call.task.prompt.strip().splitlines()[0][:72]
     body = request.body if request.body is not None else (await progress.last_words() or "").strip()[:MOST_BODY]
@@ -45,7 +47,10 @@ async def open_pull_request(place: Place, call: Call, progress: Progress, forge:
             said=frozenset(name for name, value in given.items() if value is not None),
         ),
     )
-    return Done(result={"number": opened.number, "url": opened.url}, pull_request=opened)
+    # A forge takes a moment to see what was pushed: checks that have ended by now are of the commit before.
+    has_ended = opened.checks.state in (ChecksState.PASSING, ChecksState.FAILING)
+    seen = replace(opened, checks=Checks()) if is_new and has_ended else opened
+    return Done(result={"number": opened.number, "url": opened.url}, pull_request=seen)
 
 
 def closing(body: str, start: StartedFrom | None) -> str:

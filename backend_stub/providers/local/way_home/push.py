@@ -13,8 +13,15 @@ _AROUND = ("hint:", "To ", "error: failed to push some refs")
 _DECLINED = re.compile(r"\([^)]*declined\)|GH006|protected branch")
 
 
-async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> dict[str, str]:
-    """Where the branch was pushed to, and which commit. Raises `GitError`."""
+HAD = "had"
+"""The note of what the remote's branch was known to have before."""
+
+
+async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> tuple[dict[str, str], bool]:
+    """Where the branch was pushed to, and which commit; and whether that is another one than was known to be there.
+
+    Raises `GitError`.
+    """
     await progress.step("push")
     branch = await place.branch()
     remote, name = await upstream(place, branch)
@@ -23,12 +30,14 @@ async def push(place: Place, progress: Progress, *, force_with_lease: bool) -> d
         raise GitError(f"The branch {branch} has no commit yet.", retryable=False)
     await expect_pushable(place, branch, remote)
     await progress.tell(f"{branch} to {remote}")
+    if HAD not in progress.notes:
+        await progress.note(HAD, await place.commit_of(f"refs/remotes/{remote}/{name}"))
     lease = ("--force-with-lease",) if force_with_lease else ()
     words = ("push", *lease, "--", remote, f"{commit}:{HEADS}{name}")
     done = await place.git(*words, accept=(0, 1, 128))
     if done.exit_code != 0:
         raise _refused(place, done.stderr, remote, name) or await place.explained(words, done.stderr, remote, "--push")
-    return {"remote": remote, "branch": name, "sha": commit}
+    return {"remote": remote, "branch": name, "sha": commit}, progress.notes[HAD] != commit
 
 
 async def upstream(place: Place, branch: str) -> tuple[str, str]:
