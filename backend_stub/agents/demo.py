@@ -11,6 +11,7 @@ from backend_stub.demo.world import World
 from backend_stub.domain.agent import (
     AcceptsChanged,
     CommandsChanged,
+    OptionNotOfferedError,
     OptionRefusedError,
     OptionsChanged,
     OptionValue,
@@ -77,7 +78,7 @@ class DemoAgents:
         offer = await self._offer(call)
         values, wrong = settled(offer.options, options or {})
         if wrong is not None:
-            raise AgentError(f"{session.agent} cannot be set up as asked: {wrong}", retryable=False)
+            raise OptionNotOfferedError(f"{session.agent} cannot be set up as asked: {wrong[1]}", wrong[0])
         if values:
             await self._world.set_options(call.task.task_id, session.session_id, values)
         await self._tell_offer(call, session.session_id)
@@ -88,7 +89,7 @@ class DemoAgents:
         offer = await self._offer(call)
         _, wrong = settled(offer.options, {option_id: value})
         if wrong is not None:
-            raise OptionRefusedError(wrong)
+            raise OptionRefusedError(wrong[1])
         if option_id in offer.refuses:
             raise OptionRefusedError(offer.refuses[option_id])
         await self._world.set_options(call.task.task_id, session_id, {option_id: value})

@@ -99,6 +99,14 @@ SessionChange: TypeAlias = OptionsChanged | CommandsChanged | UsageChanged | Acc
 """What an agent tells of a session, in a turn or outside of any. The same may be told twice, also after a restart."""
 
 
+class OptionNotOfferedError(AgentError):
+    """A session cannot be opened with what was asked for this option, by the name that it was asked by."""
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message, retryable=False)
+        self.option = option
+
+
 class OptionRefusedError(AgentError):
     """The agent does not set the option to this value; the message is in its words."""
 

@@ -38,8 +38,9 @@ def chosen(options: Sequence[SessionOption], category: str) -> str | None:
 
 def settled(
     options: Sequence[SessionOption], asked: Mapping[str, OptionValue]
-) -> tuple[dict[str, OptionValue], str | None]:
-    """What was asked for, by option_id, and what is wrong with it: an option that is not offered, or its value.
+) -> tuple[dict[str, OptionValue], tuple[str, str] | None]:
+    """What was asked for, by option_id, and what is wrong with it: the name of an option that is not offered, or whose
+    value is not, and that in words.
 
     A value may be given by its name.
     """
@@ -47,10 +48,10 @@ def settled(
     for name, value in asked.items():
         option = find_option(options, name)
         if option is None:
-            return found, f"it offers no option {name}; it offers {offered(options)}"
+            return found, (name, f"it offers no option {name}; it offers {offered(options)}")
         meant = value_of(option, value)
         if why_not(option, meant) is not None:
-            return found, f"{option.option_id} cannot be {value!s}; it offers {offered(options, value)}"
+            return found, (name, f"{option.option_id} cannot be {value!s}; it offers {offered(options, value)}")
         found[option.option_id] = meant
     return found, None
 

@@ -148,6 +148,8 @@ class Commands:
                 return
             if draft.status is not TaskStatus.ERROR:
                 raise conflict(f"Only a task that failed can be retried; this one {_IS_NOW[draft.status]}.")
+            if (stranger := draft.offers.leave_out(request.without)) is not None:
+                raise wrong_values(("without", f"No session that is yet to be opened was asked for {stranger}."))
             failed = _failed_prompts(draft) if request.resend else []
             # A prompt of an earlier retry that still waits is sent now.
             if request.resend and not (failed or draft.private.go_first) and _is_ready_but_failed(draft):

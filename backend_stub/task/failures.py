@@ -2,6 +2,7 @@
 
 import logging
 
+from backend_stub.domain.agent import OptionNotOfferedError
 from backend_stub.domain.errors import (
     CallError,
     CallTimedOutError,
@@ -34,7 +35,8 @@ def is_tried_again(error: Exception, attempts: int, most: int) -> bool:
 def task_error(error: Exception, doing: str, timeout_ms: int, at: int, stage: StageName | None = None) -> TaskError:
     """The error in words; `doing` completes "… did not end within 30 s", `timeout_ms` is the time it was given."""
     kind, message, retryable = _told(error, doing, timeout_ms)
-    return TaskError(stage=stage, kind=kind, message=message, retryable=retryable, at=at)
+    option = error.option if isinstance(error, OptionNotOfferedError) else None
+    return TaskError(stage=stage, kind=kind, message=message, retryable=retryable, at=at, option=option)
 
 
 def _told(error: Exception, doing: str, timeout_ms: int) -> tuple[ErrorKind, str, bool]:

@@ -25,6 +25,15 @@ class OfferChange:
             asked_options = {**self._rows.private.asked_options, session_id: dict(asked)}
             self._rows.private = replace(self._rows.private, asked_options=asked_options)
 
+    def leave_out(self, names: Sequence[str]) -> str | None:
+        """Sessions that are yet to be opened are so without these; the first of them that none was asked for."""
+        asked = self._rows.private.asked_options
+        strange = next((name for name in names if not any(name in each for each in asked.values())), None)
+        if names and strange is None:
+            left = {id_: {name: each[name] for name in each if name not in names} for id_, each in asked.items()}
+            self._rows.private = replace(self._rows.private, asked_options={k: v for k, v in left.items() if v})
+        return strange
+
     def differs(self, session_id: str, option: SessionOption, value: OptionValue) -> bool:
         """Whether the option is, was refused to be, or is yet to be opened with anything but this value."""
         asked, options = self._rows.private.asked_options.get(session_id, {}), self._rows.offer(session_id).options

@@ -28,6 +28,11 @@ def failed_in_turn(task: TaskSummary) -> bool:
     return has_failed(task) and task.error is not None and task.error.stage is None and in_turn
 
 
+def lacks_option(task: TaskSummary) -> bool:
+    """Whether its session could not be opened with an option that was asked for."""
+    return has_failed(task) and task.error is not None and task.error.option is not None
+
+
 def is_living(task: TaskSummary) -> bool:
     """Whether it can still be archived or killed."""
     return task.status not in ENDED and task.status not in RELEASING
@@ -70,6 +75,12 @@ def why_no_retry(context: Context) -> str | None:
 
 def why_not_made_ready(context: Context) -> str | None:
     return _why_none(context, failed_in_turn, "no turn of this task failed", "no turn of a marked task failed")
+
+
+def may_leave_out(context: Context) -> bool:
+    """Whether an option that the agent does not offer is all that keeps these tasks from going on."""
+    failed = list(filter(has_failed, context.targets))
+    return bool(failed) and all(map(lacks_option, failed))
 
 
 def why_no_release(context: Context) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from foundry_tui.actions.availability import failed_in_turn, has_ended, has_failed, is_living
+from foundry_tui.actions.availability import failed_in_turn, has_ended, has_failed, is_living, lacks_option
 from foundry_tui.app.archiving import UNDO_SECONDS, Archiving
 from foundry_tui.app.confirmations import Confirmations, named, quantity
 from foundry_tui.client.errors import RequestError
@@ -52,6 +52,18 @@ class TaskActions:
             self._host.commands.retry(task.task_id)
         if tasks:
             self._host.reply("What failed is not sent again: write to go on.", f"Make {quantity(tasks)} ready")
+        self._host.unmark(targets)
+        self._go_on_from(tasks, has_failed)
+
+    def action_leave_option_out(self) -> None:
+        targets = self._host.context().targets
+        tasks = list(filter(lacks_option, targets))
+        names = [task.error.option for task in tasks if task.error is not None and task.error.option is not None]
+        for task, name in zip(tasks, names, strict=True):
+            self._host.commands.retry(task.task_id, without=(name,))
+        if tasks:
+            said = f"It goes on without {', '.join(dict.fromkeys(names))}: that is as the agent has it by itself."
+            self._host.reply(said, f"Retry {quantity(tasks)}")
         self._host.unmark(targets)
         self._go_on_from(tasks, has_failed)
 

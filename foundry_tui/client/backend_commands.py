@@ -107,12 +107,13 @@ class BackendCommands:
         self._store.discard_creation(task_id)
         self._settlement.creation_changed(task_id)
 
-    def retry(self, task_id: str, resend: bool = False) -> None:
+    def retry(self, task_id: str, resend: bool = False, without: Sequence[str] = ()) -> None:
         if task_id in self._store.creations:
             self.retry_creation(task_id)
             return
-        call = partial(self._api.retry, task_id, RetryTask(resend=True) if resend else None)
-        keep = kept.Retry(task_id, kept.RetryOptions(resend))
+        request = RetryTask(resend=resend, without=tuple(without)) if resend or without else None
+        call = partial(self._api.retry, task_id, request)
+        keep = kept.Retry(task_id, kept.RetryOptions(resend, tuple(without)))
         self._settlement.send_command("retry", call, task_id, lane=f"life:{task_id}", done=frozenset({409}), keep=keep)
 
     def archive(self, task_id: str, force: bool = False) -> None:

@@ -90,8 +90,10 @@ class Commands(Protocol):
     def discard_creation(self, task_id: str) -> None:
         """Drop a refused creation from the store."""
 
-    def retry(self, task_id: str, resend: bool = False) -> None:
-        """Go on from the stage that failed (a refused creation is sent again); `resend`: the failed prompts too."""
+    def retry(self, task_id: str, resend: bool = False, without: Sequence[str] = ()) -> None:
+        """Go on from the stage that failed (a refused creation is sent again); `resend`: the failed prompts too.
+        `without` these options that were asked for.
+        """
 
     def archive(self, task_id: str, force: bool = False) -> None: ...
 

@@ -16,8 +16,9 @@ class _Options(Struct, frozen=True, forbid_unknown_fields=True):
     """What a command says beside what it is about."""
 
 
-class RetryOptions(_Options, frozen=True):
+class RetryOptions(_Options, frozen=True, omit_defaults=True):
     resend: bool = False
+    without: tuple[str, ...] = ()
 
 
 class ArchiveOptions(_Options, frozen=True):

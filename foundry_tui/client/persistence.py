@@ -106,7 +106,7 @@ class Persistence:
 def _ask_again(command: kept.KeptCommand, commands: "Commands") -> None:
     match command:
         case kept.Retry():
-            commands.retry(command.subject_id, command.options.resend)
+            commands.retry(command.subject_id, command.options.resend, command.options.without)
         case kept.Archive():
             commands.archive(command.subject_id, command.options.force)
         case kept.Kill():

@@ -108,6 +108,7 @@ class TaskError(Record, frozen=True, kw_only=True):
     """What stopped a task, a stage, a session or a prompt, in words that a person can act on.
 
     `retryable` false says that no further attempt was made by itself; asking for a retry is allowed all the same.
+    `option` is the name of an option that was asked for and that the agent does not offer so.
     """
 
     kind: ErrorKind
@@ -115,6 +116,7 @@ class TaskError(Record, frozen=True, kw_only=True):
     retryable: bool
     at: int
     stage: StageName | None = None
+    option: str | None = None
 
 
 class StageProgress(Record, frozen=True, kw_only=True):

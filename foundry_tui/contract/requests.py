@@ -62,9 +62,12 @@ class ReleaseTask(Request, frozen=True, kw_only=True):
 
 
 class RetryTask(Request, frozen=True, kw_only=True):
-    """`POST /v1/tasks/{id}/retry`. `resend`: the prompts whose turns failed are sent again; else it is made ready."""
+    """`POST /v1/tasks/{id}/retry`. `resend`: the prompts whose turns failed are sent again; else it is made ready.
+    `without`: options that were asked for and are left out, each by the name that it was asked by.
+    """
 
     resend: bool = False
+    without: tuple[str, ...] = ()
 
 
 class CreateSession(Request, frozen=True, kw_only=True):

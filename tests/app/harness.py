@@ -118,8 +118,8 @@ class FakeCommands:
     def discard_creation(self, task_id: str) -> None:
         self.calls.append(("discard_creation", task_id))
 
-    def retry(self, task_id: str, resend: bool = False) -> None:
-        self.calls.append(("resend" if resend else "retry", task_id))
+    def retry(self, task_id: str, resend: bool = False, without: Sequence[str] = ()) -> None:
+        self.calls.append(("resend" if resend else "retry", task_id, *without))
 
     def archive(self, task_id: str, force: bool = False) -> None:
         self.calls.append(("archive", task_id, force))

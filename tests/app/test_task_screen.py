@@ -26,7 +26,7 @@ from foundry_tui.contract.records import (
     TaskError,
 )
 from foundry_tui.contract.requests import CreateTask, Diff
-from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.new_task import NewTaskScreen
@@ -690,9 +690,20 @@ async def test_a_task_whose_turn_failed_can_be_made_ready_without_sending_anythi
         assert on.commands.calls[-1] == ("retry", TASK)
 
 
+async def test_an_option_that_the_agent_does_not_offer_can_be_left_out() -> None:
+    task = scenes.a_task(TaskStatus.ERROR)
+    assert task.error is not None
+    lacking = replace(task, error=replace(task.error, stage=StageName.CREATE_SESSION, option="effort"))
+    async with opened(scenes.store_with(lacking, scenes.a_session(SessionStatus.ERROR))) as on:
+        assert "I retry without it" in text_of(on, FailureCard)
+        await on.press("I")
+        assert on.commands.calls[-1] == ("retry", TASK, "effort")
+        assert "without effort" in next(news.message for news in on.app._notifications)
+
+
 async def test_what_failed_in_a_stage_goes_on_from_it_only() -> None:
     async with opened(scenes.status_scene(TaskStatus.ERROR)) as on:
-        await on.press("R")
+        await on.press("R", "I")
         assert not any(call[0] in ("retry", "resend") for call in on.commands.calls)
 
 

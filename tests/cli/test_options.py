@@ -76,3 +76,8 @@ def test_a_task_begins_with_what_was_chosen_or_not_at_all(shared: Cli, task_id: 
     assert session["mode"] == "Allow all"
     failed = shared("create", "in no mode", "--model", "opus", "--wait", "error", "--json", code=0).json
     assert "it offers m: ask, all" in failed["error"]["message"]
+    failed_id = failed["task_id"]
+    assert f"foundry retry {failed_id} --without model" in shared("watch", failed_id, code=4).err
+    shared("retry", failed_id, "--without", "mode", code=1)
+    shared("retry", failed_id, "--without", "model", code=0)
+    shared("watch", failed_id, "--for", "running", code=0)

@@ -271,7 +271,8 @@ def test_of_many_choices_those_are_named_that_are_like_what_was_asked_for() -> N
     model = SessionOption(option_id="model", name="Model", type=OptionType.SELECT, value="first/0", choices=choices)
     _, wrong = settled((model,), {"model": "Mine"})
     assert wrong is not None
-    assert "it offers model: mine/0, mine/1, " in wrong
+    assert wrong[0] == "model"
+    assert "it offers model: mine/0, mine/1, " in wrong[1]
     assert "choose one of mine/0, " in (why_not(model, "mine") or "").lower()
 
 

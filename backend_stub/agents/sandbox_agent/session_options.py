@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from backend_stub.agents.sandbox_agent.session import Session
-from backend_stub.domain.agent import OptionRefusedError, OptionValue
+from backend_stub.domain.agent import OptionNotOfferedError, OptionRefusedError, OptionValue
 from backend_stub.domain.errors import AgentError
 from backend_stub.domain.options import offered, settled
 from foundry_tui.contract.options import find_option
@@ -22,7 +22,7 @@ async def set_up(session: Session, asked: Mapping[str, OptionValue]) -> None:
         await session.offering.told(LATE_OPTIONS)
     values, wrong = settled(state.offer.options, asked)
     if wrong is not None:
-        raise AgentError(f"{agent} cannot be set up as asked: {wrong}", retryable=False)
+        raise OptionNotOfferedError(f"{agent} cannot be set up as asked: {wrong[1]}", wrong[0])
     for option_id, value in values.items():
         option = find_option(state.offer.options, option_id)
         if option is not None and option.value == value:
@@ -32,7 +32,8 @@ async def set_up(session: Session, asked: Mapping[str, OptionValue]) -> None:
             await session.offering.set(option_id, value)
         except OptionRefusedError as error:
             said = f"{agent} does not set {option_id} to {value}: {error.message}"
-            raise AgentError(f"{said}; it offers {offered(state.offer.options)}", retryable=False) from error
+            name = next((name for name in asked if find_option(state.offer.options, name) == option), option_id)
+            raise OptionNotOfferedError(f"{said}; it offers {offered(state.offer.options)}", name) from error
 
 
 async def set_again(session: Session) -> None:

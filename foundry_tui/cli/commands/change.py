@@ -91,22 +91,27 @@ def answer(
 @click.command()
 @task_argument
 @click.option("--resend", is_flag=True, help="Send the prompt whose turn failed again.")
+@click.option(
+    "--without", multiple=True, metavar="OPTION", help="Leave out an option that was asked for and is not offered."
+)
 @json_option
 @pass_context
-def retry(context: Context, task: str, resend: bool, as_json: bool) -> None:
+def retry(context: Context, task: str, resend: bool, without: tuple[str, ...], as_json: bool) -> None:
     """Go on with a task in error, from the stage that failed.
 
-    After a failed turn the task is made ready, and its prompt is sent again with --resend only.
+    After a failed turn the task is made ready, and its prompt is sent again with --resend only. Where the session could
+    not be opened with an option that was asked for, --without goes on with what the agent has by itself.
 
     \b
     Examples:
       foundry retry 0193a2b4 && foundry watch 0193a2b4 --for running
       foundry retry 0193a2b4 --resend
+      foundry retry 0193a2b4 --without effort
     """
     task_id = context.task_id(task)
     context.tell_untaken()
     error = context.on_task(task, "GET", task_path(task_id)).error
-    _command(context, task, task_id, "/retry", RetryTask(resend=resend) if resend else None)
+    _command(context, task, task_id, "/retry", _retry(resend=resend, without=without))
     if error is not None and error.stage is not None:
         tell(f"it goes on from its stage {error.stage}; what was done before stays")
     elif resend:
@@ -274,6 +279,10 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
         say(f"{task_id} is forgotten")
     else:
         say_row((task_id, "pruned"))
+
+
+def _retry(*, resend: bool, without: tuple[str, ...]) -> RetryTask | None:
+    return RetryTask(resend=resend, without=without) if resend or without else None
 
 
 def _command(context: Context, given: str, task_id: str, path: str, body: object) -> None:

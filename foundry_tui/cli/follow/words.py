@@ -1,7 +1,9 @@
 """What happened, in a line of words for a person; times for machines."""
 
+import shlex
 from datetime import UTC, datetime
 
+from foundry_tui.cli.output import printable
 from foundry_tui.contract.records import HistoryEvent, TaskSummary
 from foundry_tui.contract.status import TaskStatus
 
@@ -38,6 +40,9 @@ def going_on(task: TaskSummary) -> str:
     """The command with which a task that failed goes on, and what it does."""
     if task.error is not None and task.error.stage is None:
         return f"send the prompt again: foundry retry {task.task_id} --resend"
+    if task.error is not None and task.error.option is not None:
+        name = printable(shlex.quote(task.error.option))
+        return f"go on without it: foundry retry {task.task_id} --without {name}"
     return f"go on from there: foundry retry {task.task_id}"
 
 
