@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,27 @@ class KeptFiles(Struct, frozen=True, kw_only=True):
     checkpoint: Checkpoint
     edited: tuple[int, ...]
     left: tuple[int, ...]
+
+
+class _Earlier(Struct, frozen=True, kw_only=True):
+    """A line as earlier versions wrote it of a checkpoint: the files have all of the script's edits, or none."""
+
+    at: int
+    task_id: str
+    kept: "_KeptAll"
+
+
+class _KeptAll(Struct, frozen=True, kw_only=True):
+    checkpoint: Checkpoint
+    edited: bool
+    left: bool
+
+    def by_places(self, known: Collection[int]) -> KeptFiles:
+        """The same of today; `known` are the edits that the files had before it."""
+        every = tuple(sorted(known)) or tuple(range(self.checkpoint.files))
+        return KeptFiles(
+            checkpoint=self.checkpoint, edited=every if self.edited else (), left=every if self.left else ()
+        )
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -206,13 +228,22 @@ class World:
         """Take in lines that this process did not write; the last of those that the effects log is to have."""
         last = None
         for document in documents:
-            try:
-                line = decode(document, Line)
-            except msgspec.DecodeError:
+            line = self._read(document)
+            if line is None:
                 continue
             self._apply(line)
             last = document if _is_logged(line) else last
         return last
+
+    def _read(self, document: bytes) -> Line | None:
+        """A line, whichever version wrote it; None for one that only newer versions know."""
+        with suppress(msgspec.DecodeError):
+            return decode(document, Line)
+        with suppress(msgspec.DecodeError):
+            earlier = decode(document, _Earlier)
+            kept = earlier.kept.by_places(self.edited(earlier.task_id))
+            return Line(task_id=earlier.task_id, at=earlier.at, kept=kept)
+        return None
 
     def _apply(self, line: Line) -> None:
         task_id = line.task_id

@@ -80,3 +80,17 @@ async def test_what_was_told_long_ago_is_not_told_again(
         file.writelines('{"effect":"start_agent","task_id":"u","at":1}\n' for _ in range(10_000))
     await other.look("t")
     assert told(tmp_path).count("create_sandbox") == 1
+
+
+@pytest.mark.anyio
+async def test_checkpoints_that_an_earlier_version_wrote_are_there_with_their_edits(
+    hosts: tuple[tuple[World, SharedLines], World],
+) -> None:
+    (_, journal), world = hosts
+    for when, files, has in (("before", 0, False), ("after", 2, True)):
+        checkpoint = {"checkpoint_id": when, "when": when, "at": 1, "files": files, "added": files, "removed": 0}
+        kept = {"checkpoint": checkpoint, "edited": has, "left": has}
+        await journal.append("t", json.dumps({"at": 1, "task_id": "t", "kept": kept}).encode())
+    await world.look("t")
+    assert [each.checkpoint.checkpoint_id for each in world.kept("t")] == ["before", "after"]
+    assert world.edited("t") == {0, 1}
