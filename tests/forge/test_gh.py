@@ -270,6 +270,40 @@ async def test_a_gh_that_prints_without_end_is_stopped_and_said(
         await forge_that_says(tmp_path, b"y\n" * 100_000).look(REMOTE, 1)
 
 
+@pytest.mark.parametrize(
+    ("remote", "asked"),
+    [
+        ("git@github.com:acme/widgets.git", "github.com"),
+        ("https://me:secret@GitHub.com/acme/widgets.git", "github.com"),
+        ("https://www.github.com/acme/widgets/", "github.com"),
+        ("ssh://git@ssh.github.com:443/acme/widgets.git", "github.com"),
+        ("git@work:acme/widgets.git", "github.com"),
+        ("work:acme/widgets", "github.com"),
+        ("git@ghes.example:acme/widgets.git", "ghes.example"),
+        ("https://work/acme/widgets.git", "work"),
+        ("git@gitlab.com:acme/widgets.git", None),
+        ("https://gitlab.example.org/acme/widgets.git", None),
+        ("-oProxyCommand=x:acme/widgets.git", "-oproxycommand=x"),
+        ("/srv/acme/widgets.git", None),
+        ("C:/acme/widgets", None),
+    ],
+)
+async def test_the_host_is_the_one_that_the_remote_means(tmp_path: Path, remote: str, asked: str | None) -> None:
+    forge = forge_that_says(tmp_path, b"[]")
+    (tmp_path / "gh").write_text(f"#!/bin/sh\necho \"$GH_HOST $*\" > '{tmp_path}/asked'\necho '[]'\n")
+    # The configuration of the person has `Host work` and `Host ghes.example`, the latter by its address.
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\ncase $2 in work) echo hostname github.com;; *) echo hostname 10.0.0.7;; esac\n")
+    ssh.chmod(0o755)
+    if asked is None:
+        with pytest.raises(ForgeError, match="no repository of GitHub"):
+            await forge.find(remote, "feat")
+        return
+    assert await forge.find(remote, "feat") is None
+    words = (tmp_path / "asked").read_text().split()
+    assert (words[0], words[words.index("--repo") + 1]) == (asked, f"{asked}/acme/widgets")
+
+
 async def test_colours_that_a_person_wants_everywhere_are_in_no_answer(hub: GitHub, repo: Repo) -> None:
     repo.open("T", "B", "feat")
     assert (await forge_of(hub, CLICOLOR_FORCE="1").look(REMOTE, 1)).title == "T"

@@ -5,6 +5,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
@@ -36,10 +37,15 @@ _SILENT = {
 }
 _FORGOTTEN = frozenset({"GH_REPO", "GH_FORCE_TTY", "CLICOLOR_FORCE", "GH_DEBUG", "DEBUG", "GIT_DIR", "GIT_WORK_TREE"})
 """Variables that would have gh speak of another repository, or print something else."""
-_REMOTE = re.compile(
-    r"^(?:(?:https?|ssh|git)://(?:[^/@]*@)?|(?:[^/@:]+@))(?P<host>[^/:]+)(?::\d+(?=/))?[/:]"
-    r"(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/?$"
-)
+_PATH = r"(?P<owner>[^/:]+)/(?P<name>[^/]+?)(?:\.git)?/?$"
+_URL = re.compile(rf"^(?P<scheme>https?|ssh|git)://(?:[^/@]*@)?(?P<host>[^/:@]+)(?::\d+)?[/:]{_PATH}")
+_SSH = re.compile(rf"^(?:[^/@:]+@)?(?P<host>[^/:@]{{2,}}):/?{_PATH}")
+"""A remote as `git@github.com:acme/widgets.git` has it; somebody's own configuration may know it by host alone."""
+_IS_HOST = re.compile(r"[A-Za-z0-9][\w.-]*")
+_OTHER_FORGES = frozenset({"gitlab", "bitbucket", "codeberg", "gitea", "forgejo"})
+"""Parts of the names of hosts that are certainly no GitHub."""
+SSH_LIMIT = 5.0
+"""Seconds within which ssh says what a host is in the person's own configuration."""
 _FIELDS = "number,url,title,state,isDraft,statusCheckRollup,reviewDecision,mergeable"
 _HEAD_FIELDS = "headRefName,baseRefName,isCrossRepository,headRepositoryOwner"
 _JOB = re.compile(r"/actions/runs/\d+/jobs?/(?P<id>\d+)")
@@ -71,13 +77,15 @@ class GitHubCli:
     def __init__(self, now: Callable[[], int], environ: Mapping[str, str] | None = None) -> None:
         self._now = now
         self._environ = environ
+        self._hosts: dict[str, str] = {}
+        """Hosts by what remotes call them."""
 
     async def expect_usable(self, remote: str) -> None:
-        repository = _repository(remote)
+        repository = await self._repository(remote)
         await self._run(repository, "--version")
 
     async def propose(self, remote: str, proposal: Proposal) -> PullRequest:
-        repository = _repository(remote)
+        repository = await self._repository(remote)
         found = await self._open_one(repository, proposal.head)
         if found is not None:
             await self._refresh(repository, found, proposal)
@@ -97,11 +105,11 @@ class GitHubCli:
         return await self.look(remote, found.number)
 
     async def look(self, remote: str, number: int) -> PullRequest:
-        repository = _repository(remote)
+        repository = await self._repository(remote)
         return await self._record(remote, number, await self._view(repository, number, _FIELDS, Pull))
 
     async def head(self, remote: str, number: int) -> Head:
-        repository = _repository(remote)
+        repository = await self._repository(remote)
         told = await self._view(repository, number, f"{_FIELDS},{_HEAD_FIELDS}", Pull)
         owner = (told.head_repository_owner and told.head_repository_owner.login) or "ghost"
         return Head(
@@ -112,11 +120,11 @@ class GitHubCli:
         )
 
     async def find(self, remote: str, head: str) -> PullRequest | None:
-        found = await self._open_one(_repository(remote), head)
+        found = await self._open_one(await self._repository(remote), head)
         return None if found is None else await self.look(remote, found.number)
 
     async def issue(self, remote: str, number: int) -> Issue:
-        repository = _repository(remote)
+        repository = await self._repository(remote)
         said = await self._gh(
             repository, "issue", "view", str(number), "--repo", repository.full, "--json", "title,body,url"
         )
@@ -132,7 +140,7 @@ class GitHubCli:
     async def failed_checks(
         self, remote: str, number: int, names: Collection[str], logs: int, most: int
     ) -> Sequence[FailedCheck]:
-        repository = _repository(remote)
+        repository = await self._repository(remote)
         told = await self._view(repository, number, "statusCheckRollup", Rollup)
         failed = [
             FailedCheck(check.called, check.url)
@@ -140,6 +148,37 @@ class GitHubCli:
             if check.failed and (not names or check.called in names)
         ]
         return [*[await self._with_log(repository, check, most) for check in failed[:logs]], *failed[logs:]]
+
+    async def _repository(self, remote: str) -> _Repository:
+        """The repository that a remote's URL names; raises `ForgeError`."""
+        found = _URL.match(remote) or _SSH.match(remote)
+        host = found["host"].lower() if found is not None else ""
+        if found is not None and found.groupdict().get("scheme", "ssh") == "ssh":
+            if host not in self._hosts:
+                self._hosts[host] = await self._host_of(host)
+            host = self._hosts[host]
+        if found is None or not _OTHER_FORGES.isdisjoint(host.split(".")):
+            raise ForgeError(
+                f"The remote {without_credentials(remote)} is no repository of GitHub, the forge that is known here: "
+                "there is no pull request and no issue to be had of it. Push, and open one by hand; or land the task.",
+                retryable=False,
+            )
+        # GitHub answers ssh on the port of the web at a host of its own, and gh knows neither of the two.
+        host = "github.com" if host in ("ssh.github.com", "www.github.com") else host
+        return _Repository(host, found["owner"], found["name"])
+
+    async def _host_of(self, name: str) -> str:
+        """The host that ssh connects to under this name, by the person's own configuration."""
+        said = b""
+        if _IS_HOST.fullmatch(name) and name != "github.com":
+            with suppress(OSError), anyio.move_on_after(SSH_LIMIT):
+                done = await anyio.run_process(
+                    ["ssh", "-G", name], stdin=subprocess.DEVNULL, check=False, env=self._environ
+                )
+                said = done.stdout
+        told = re.search(rb"^hostname ([a-z][a-z0-9.-]*)$", said, re.MULTILINE | re.IGNORECASE)
+        # An address is no name that the web's side of it would answer to.
+        return told[1].decode().lower() if told is not None else name
 
     async def _with_log(self, repository: _Repository, check: FailedCheck, most: int) -> FailedCheck:
         """The check with its log, which only GitHub's own runner leaves there, and only for some time."""
@@ -161,7 +200,7 @@ class GitHubCli:
         return told.record(number, await self.comments(remote, number), self._now())
 
     async def comments(self, remote: str, number: int) -> Sequence[Comment]:
-        repository = _repository(remote)
+        repository = await self._repository(remote)
         said = await self._gh(
             repository,
             *("api", "graphql", "--hostname", repository.host, "-f", f"query={_THREADS}"),
@@ -270,18 +309,6 @@ def _end_of(file: BinaryIO) -> bytes:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _LOG_BYTES))
     return file.read()
-
-
-def _repository(remote: str) -> _Repository:
-    """The repository that a remote's URL names; raises `ForgeError`."""
-    found = _REMOTE.match(remote)
-    if found is None:
-        raise ForgeError(
-            f"The remote {without_credentials(remote)} is no repository of GitHub, the forge that is known here: there "
-            "is no pull request and no issue to be had of it. Push, and open one by hand; or land the task.",
-            retryable=False,
-        )
-    return _Repository(found["host"].lower(), found["owner"], found["name"])
 
 
 def _decoded(said: str, type_: type[T]) -> T:

@@ -47,7 +47,9 @@ def refused(host: str, repository: str, exit_code: int, errors: str) -> ForgeErr
         return ForgeError("The branch has no commit that the base does not have: nothing to propose.", retryable=False)
     if _NO_BASE.search(errors):
         return ForgeError(
-            f"{repository} at {host} has no branch of the base's name. Push the base there, then do this again.",
+            f"{repository} at {host} has no branch of the base's name. Push the base there, then do this again; or, "
+            f"where it has another name by now, open one by hand (gh pr create --repo {host}/{repository} --base NAME "
+            "--head BRANCH), and do this again to go on with that one.",
             retryable=False,
         )
     if _CERTIFICATE.search(errors):
