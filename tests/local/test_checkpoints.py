@@ -422,7 +422,8 @@ async def test_repositories_inside_are_left_alone_and_nothing_of_theirs_is_run(g
         assert f"160000 commit {heads[0]}\tsub" in listed
         assert "own" not in listed
         (ran := git_world.folder / "ran").unlink(missing_ok=True)
-        await provider.way_home.operate(call, operation("1"), Told())
+        undone = await provider.way_home.operate(call, operation("1"), Told())
+        assert "sub is a repository of its own, which an undo leaves alone." in (undone.notice or "")
         assert (folder / "a.txt").read_text() == "one\ntwo\n"
         assert [git(folder / name, "rev-parse", "HEAD") for name in ("sub", "own")] == heads
         assert [(folder / name / "file").read_text() for name in ("sub", "own")] == ["2\n", "2\n"]

@@ -30,7 +30,7 @@ from backend_stub.providers.local.comparison import files_of_side, line_counts, 
 from backend_stub.providers.local.kept_patch import write_kept
 from backend_stub.providers.local.own_git_folder import room_beside
 from backend_stub.providers.local.record import KNOWN_PATCH, Made, Record, Records
-from backend_stub.providers.local.restoring import become, changed, in_the_way
+from backend_stub.providers.local.restoring import become, changed, in_the_way, left_alone
 from backend_stub.providers.local.snapshot import Between, Snapshot, Worktree
 from backend_stub.providers.local.whole_patch import write_whole
 from backend_stub.providers.local.worktree import common_of, git_dir_of
@@ -318,6 +318,10 @@ class TaskCheckpoints:
             # An ignored file that came to light by an undo, and is in none of them, was there all the time.
             others = {each.tree for each in self.known[-LOOKED_AT:] if made is None or each.id != made.id}
             return await become(self.snapshot, now, target, Path(room), others)
+
+    async def left_alone(self, target: str, now: str) -> Sequence[str]:
+        """The repositories inside of a tree that the files, by their tree `now`, have not again."""
+        return await left_alone(self.snapshot, target, now)
 
     async def commits_since(self, kept: Kept) -> Sequence[str]:
         """The commits that HEAD has now and that it had not then, newest first, 50 at most."""

@@ -120,6 +120,12 @@ async def changed(snapshot: Snapshot, old: str, new: str) -> frozenset[str]:
     return frozenset(split_names(listed))
 
 
+async def left_alone(snapshot: Snapshot, target: str, now: str) -> Sequence[str]:
+    """The repositories inside that the tree `target` has, and that are gone or on another commit in `now`."""
+    listed = await snapshot.git("diff-tree", "-r", "-z", "--raw", "--no-renames", target, now)
+    return [name for name, each in _raw(listed).items() if each[0] == GITLINK]
+
+
 def _blocked(name: str) -> GitError:
     return GitError(
         f"{printable(name)} is a repository of its own by now, where the checkpoint has files. Move it away, then undo "

@@ -8,10 +8,12 @@ from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.domain.way_home import Done, Progress, undone
 from backend_stub.providers.local.checkpoints import LocalCheckpoints, TaskCheckpoints
-from backend_stub.providers.local.way_home.place import Place
+from backend_stub.providers.local.way_home.place import Place, listed
 from foundry_tui.contract.checkpoint_words import moment_of
 
 NONE = "No turn has changed anything yet"
+NAMED = 3
+"""Repositories inside that the notice names."""
 MADE, TO = "made", "to"
 """The notes of the checkpoint that was made before anything was touched, and of the one to go to."""
 
@@ -37,12 +39,16 @@ async def undo(
     await progress.step("undo")
     prompt = await progress.prompt(target.checkpoint.prompt_id)
     await progress.tell(f"back to {moment_of(target.checkpoint, prompt)}")
-    files, _, _ = await of.count(made.tree, await of.become(target.tree, made))
+    now = await of.become(target.tree, made)
+    files, _, _ = await of.count(made.tree, now)
+    inside = await of.left_alone(target.tree, now)
     commits = await of.commits_since(target)
     result = {"checkpoint_id": made.id, "to": target.id, "files": files, "commits": list(commits)}
     changed = f"{files} {'file was' if files == 1 else 'files were'} changed back."
     stay = "1 commit made since stays." if len(commits) == 1 else f"{len(commits)} commits made since stay."
-    notice = undone(target.checkpoint, prompt, changed, *([stay] if commits else []))
+    what = "is a repository of its own" if len(inside) == 1 else "are repositories of their own"
+    alone = f"{listed(inside, NAMED)} {what}, which an undo leaves alone."
+    notice = undone(target.checkpoint, prompt, changed, *([alone] if inside else []), *([stay] if commits else []))
     return Done(result=result, notice=notice, checkpoints=(*ended, made.checkpoint))
 
 
