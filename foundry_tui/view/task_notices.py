@@ -122,12 +122,13 @@ def turn_words(
     asks: bool,
     live: bool = True,
     put_off: Problem | None = None,
+    waits: bool = False,
     silent_since: int | None = None,
     last: TranscriptItem | None = None,
     turn: TurnTime | None = None,
 ) -> TurnState:
     """What a session is doing: `pending` if the backend has not answered the task's creation, nothing if it `asks`.
-    `silent_since` is when its agent said something last, `last` what that was, `turn` the times of the turn that runs.
+    A prompt `waits` that is the next. `silent_since` is when its agent said something last, `last` what that was, `turn` the times of the turn that runs.
 
     What is not `live` is said to be so as of when it was last heard. `put_off` is why the backend could not take the
     creation so far.
@@ -140,7 +141,7 @@ def turn_words(
     if pending and put_off is not None:
         reason = (put_off.detail or put_off.title).rstrip(".")
         return TurnState(f"{reason}: kept here, and handed over again", "warning", None)
-    words = _session_words(task, session, glyphs, now, pending=pending, asks=asks, last=last, turn=turn)
+    words = _session_words(task, session, glyphs, now, pending=pending, asks=asks, waits=waits, last=last, turn=turn)
     if silent_since is not None and words.text and session is not None and session.status is SessionStatus.RUNNING:
         silence = silence_words(now - silent_since)
         words = replace(words, text=f"{words.text} {glyphs.separator} {silence}") if silence else words
@@ -167,6 +168,7 @@ def _session_words(
     *,
     pending: bool,
     asks: bool,
+    waits: bool,
     last: TranscriptItem | None,
     turn: TurnTime | None,
 ) -> TurnState:
@@ -204,6 +206,9 @@ def _session_words(
             return TurnState("This session is closed: kept for reading", "plain", glyphs.archived)
         case _ if session.held:
             return TurnState("Stopped; what waits is held back until you say more", "warning", glyphs.stale)
+        case _ if waits:
+            # An agent that was ended as it had nothing to do takes a while to be there.
+            return TurnState("Handing the prompt to the agent", "active", None)
         case _:
             return TurnState("Ready for the next prompt", "plain", glyphs.ready)
 

@@ -13,6 +13,7 @@ from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
 from foundry_tui.widgets.prompt_queue import PromptQueue
+from foundry_tui.widgets.task_notices import TurnLine
 from foundry_tui.widgets.transcript import Transcript
 from tests.app import task_scenes as scenes
 from tests.app.factories import NOW
@@ -224,6 +225,17 @@ async def test_a_session_in_which_no_turn_runs_is_not_steered() -> None:
         assert "steer" not in footer(on)
         await on.press(*"go", "ctrl+s")
         assert asked(on) == [("prompt", SESSION, "go")]
+
+
+async def test_an_agent_that_is_about_to_get_a_prompt_is_not_said_to_be_ready_for_the_next() -> None:
+    session = scenes.a_session(SessionStatus.READY)
+    next_one = Prompt(prompt_id="next", session_id=SESSION, text="and then", state=QUEUED, at=NOW)
+    store = scenes.store_with(scenes.a_task(TaskStatus.IDLE), replace(session, prompts=(*session.prompts, next_one)))
+    async with opened(store) as on:
+        assert waits(on) != []
+        assert "Handing the prompt to the agent" in text_of(on, TurnLine)
+        await tell(on, "next", PromptState.WITHDRAWN)
+        assert "Ready for the next prompt" in text_of(on, TurnLine)
 
 
 async def test_what_waits_in_a_closed_session_stays_in_its_conversation() -> None:
