@@ -128,7 +128,8 @@ def turn_words(
     turn: TurnTime | None = None,
 ) -> TurnState:
     """What a session is doing: `pending` if the backend has not answered the task's creation, nothing if it `asks`.
-    A prompt `waits` that is the next. `silent_since` is when its agent said something last, `last` what that was, `turn` the times of the turn that runs.
+    A prompt `waits` that is the next. `silent_since` is when its agent said something last, `last` what that was,
+    `turn` the times of the turn that runs.
 
     What is not `live` is said to be so as of when it was last heard. `put_off` is why the backend could not take the
     creation so far.
