@@ -45,6 +45,7 @@ OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 SLOW_MODULES = frozenset(
     {
+        "app/test_agent_choices.py",
         "app/test_as_it_leaves.py",
         "app/test_ascii.py",
         "app/test_footer.py",
@@ -53,6 +54,7 @@ SLOW_MODULES = frozenset(
         "app/test_key_order.py",
         "app/test_new_task.py",
         "app/test_strange_answers.py",
+        "app/test_trust.py",
         "app/test_unbroken.py",
         "backend/test_host_faults.py",
         "backend/test_many_hosts.py",

@@ -46,6 +46,7 @@ async def opened(store: Store, size: tuple[int, int] = (120, 36), **options: Any
         yield on
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "key"), [((160, 44), "ctrl+d"), ((80, 24), "ctrl+d"), ((60, 20), "ctrl+d"), ((160, 44), "wheel")]
 )
