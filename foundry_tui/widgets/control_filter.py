@@ -1,4 +1,5 @@
-"""The last thing before the terminal: no control character of any text that is shown gets past it.
+"""The last thing before the terminal: no control character of any text that is shown gets past it, and no picture of
+which one terminal makes two cells and the next one six.
 
 Every line of every widget goes through Textual's line filters, whatever made it.
 """
@@ -11,6 +12,7 @@ from textual.color import Color
 from textual.filter import LineFilter
 
 from foundry_tui.contract.control_characters import harmless
+from foundry_tui.view.cells import is_made_of_more, kept_in_cells
 
 _GAP = re.compile(" (?= )")
 
@@ -19,14 +21,19 @@ class ControlFilter(LineFilter):
     """Replaces control characters by visible marks, and removes links, which a terminal would open on a click.
 
     While a line is laid out a control character takes no cell, but its mark takes one. That cell is taken from the next
-    two spaces in a row, so the line keeps its length, and what stands behind these spaces keeps its column.
+    two spaces in a row, so the line keeps its length, and what stands behind these spaces keeps its column. For the
+    same reason only the first of pictures that are joined is shown.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        shown = segments
         for segment in segments:
             if not segment.text.isprintable() or (segment.style is not None and segment.style.link):
-                return _without_controls(segments)
-        return segments
+                shown = _without_controls(segments)
+                break
+        if any(is_made_of_more(text) for text, _, _ in shown):
+            return [Segment(kept_in_cells(text), style, control) for text, style, control in shown]
+        return shown
 
 
 def _without_controls(segments: list[Segment]) -> list[Segment]:

@@ -10,13 +10,16 @@ from rich.text import Text as RichText
 from textual.strip import Strip
 
 from foundry_tui.contract.control_characters import harmless
+from foundry_tui.view.cells import apart
 
 _CONSOLE = Console(quiet=True, color_system="truecolor", force_terminal=True, width=1000)
 
 
 def _marked(text: str) -> str:
-    """The text with marks in place of control characters; newlines stay, and tabs, which are expanded later."""
-    return text if text.isprintable() else "\t".join(harmless(part, lines=True) for part in text.split("\t"))
+    """The text with marks in place of control characters, its pictures apart; newlines stay, and tabs, which are
+    expanded later.
+    """
+    return apart(text if text.isprintable() else "\t".join(harmless(part, lines=True) for part in text.split("\t")))
 
 
 class Text(RichText):

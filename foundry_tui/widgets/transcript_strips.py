@@ -20,7 +20,7 @@ from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.questions import FileEdit
 from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptKind
 from foundry_tui.view.attachments import attached_text
-from foundry_tui.view.cells import fit
+from foundry_tui.view.cells import apart, fit, flat
 from foundry_tui.view.diffs import DiffLine, DiffMark, counts, edit_lines
 from foundry_tui.view.glyphs import UNKNOWN
 from foundry_tui.view.questions import (
@@ -218,7 +218,7 @@ class Drawer:
         return [[first if not place else Segment("  "), *line] for place, line in enumerate(lines or [[]])]
 
     def _render_markdown(self, block: str) -> tuple[tuple[Segment, ...], ...]:
-        width, block = self.width - 2, harmless(block.expandtabs(4), lines=True)
+        width, block = self.width - 2, apart(harmless(block.expandtabs(4), lines=True))
         if _is_plain(block):
             return tuple(tuple(line) for line in self._wrap(Text(block.replace("\n", " "), self.palette.text), width))
         document = _Markdown(block, code_theme=self.palette.code_theme, hyperlinks=False)
@@ -398,7 +398,7 @@ def _is_plain(block: str) -> bool:
 
 def _flat(text: str) -> str:
     """A line of code with its tabs as spaces and its control characters made visible."""
-    return harmless(text.expandtabs(4))
+    return flat(text.expandtabs(4))
 
 
 def _is_blank(line: list[Segment]) -> bool:

@@ -26,15 +26,18 @@ from foundry_tui.client.statistics import Diagnostics, TopicDiagnostics
 from foundry_tui.client.store import Store
 from foundry_tui.contract.events import Topic
 from foundry_tui.contract.questions import Ask, PermissionOption
-from foundry_tui.contract.records import FileDiff
+from foundry_tui.contract.records import FileDiff, SessionStatus
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
+from foundry_tui.contract.transcript import TranscriptKind
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.control_filter import CONTROL_FILTER
 from foundry_tui.widgets.task_list import TaskList
+from foundry_tui.widgets.transcript import Transcript
 from tests.app import task_scenes
 from tests.app.factories import NOW, make_task
 from tests.app.harness import LIVE, make_store, stage
+from tests.app.looking import text_of
 from tests.app.test_ascii import MORE
 from tests.gallery import SHOTS, Shot
 
@@ -143,6 +146,18 @@ async def test_no_joiner_of_any_name_moves_the_columns_of_the_list() -> None:
                 assert sum(map(get_character_cell_size, strip.text)) == shown.size.width, strip.text
 
 
+async def test_of_what_an_agent_says_every_picture_is_shown_and_keeps_its_cells() -> None:
+    """Joined they are two cells on one terminal and four or six on the next."""
+    said = "By 👩\u200d💻 👍🏽 ❤\ufe0f for the 👨\u200d👩\u200d👧"
+    kinds = (TranscriptKind.MESSAGE, TranscriptKind.THOUGHT)
+    items = tuple(task_scenes.item(place, kind, f"{said} {kind}") for place, kind in enumerate(kinds))
+    told = task_scenes.a_session(SessionStatus.READY, transcript=(*items, task_scenes.item(9, kinds[0], f"**{said}**")))
+    async with stage(task_scenes.store_with(task_scenes.a_task(TaskStatus.IDLE), told), size=(120, 30)) as on:
+        on.app.open_task(task_scenes.TASK)
+        await on.quiet()
+        assert text_of(on, Transcript).count("By 👩💻 👍 ❤ for the 👨👩👧") == 3
+
+
 MARKUP = "[/x] [@click=app.quit]quit[/]"
 
 
@@ -183,5 +198,10 @@ def test_the_mark_takes_its_cell_from_the_next_gap() -> None:
 
 
 def test_what_is_harmless_is_left_alone() -> None:
-    line = [Segment("plain"), Segment("日本 é \ue0b0 👩‍💻", Style(bold=True))]
+    line = [Segment("plain"), Segment("日本 é \ue0b0 👩💻🇩🇪", Style(bold=True))]
     assert CONTROL_FILTER.apply(line, Color(0, 0, 0)) == line
+
+
+def test_of_pictures_that_are_joined_the_first_is_shown() -> None:
+    shown = CONTROL_FILTER.apply([Segment("─ "), Segment("ok 👨\u200d👩\u200d👧 ❤\ufe0f|")], Color(0, 0, 0))
+    assert "".join(part.text for part in shown) == "─ ok 👨 ❤ |"

@@ -41,6 +41,18 @@ def test_pictures_stay_joined() -> None:
         assert harmless(text) == text
 
 
+@given(HOSTILE)
+@example("👨\u200d👩\u200d👧 end")
+@example("👩🏽\u200d🚀👍🏿.")
+@example("❤\ufe0f 1\ufe0f\u20e3|")
+@example("🏳\ufe0f\u200d🌈 🧔\u200d♂\ufe0f")
+def test_a_picture_made_of_more_keeps_the_cells_that_it_was_laid_out_for_on_any_terminal(text: str) -> None:
+    text = harmless(text)
+    shown = cells.kept_in_cells(text)
+    assert not cells.is_made_of_more(shown)
+    assert sum(map(get_character_cell_size, shown)) == cell_len(text)
+
+
 @given(TEXT, st.integers(1, 14))
 @example("👨\u200d", 4)
 @example("\u200d日", 4)
