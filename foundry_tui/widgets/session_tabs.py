@@ -19,6 +19,8 @@ from foundry_tui.widgets.text_lines import Text, strip_of
 
 _WORDS = Wording({**SESSION_WORDS, SessionStatus.READY: ""})
 """A session that is ready needs no word."""
+LEAST_SESSIONS = 10
+"""Cells that the sessions have, however narrow it is."""
 
 
 class ViewTab(Struct, frozen=True):
@@ -106,11 +108,15 @@ class SessionTabs(Drawn):
         width = self.size.width
         if y:
             return Strip.blank(width, self.base)
-        for labels in (True, False):
+        # A glyph tells without its word how a session is, and a key without its label where it leads.
+        for words, labels in ((True, True), (False, True), (True, False), (False, False)):
             views, marks = self._draw_views(labels)
-            if views.cell_len <= width * 0.6 or not labels:
+            text, places = self._draw_sessions(words)
+            room = max(LEAST_SESSIONS, width - views.cell_len - 1)
+            if text.cell_len <= room:
                 break
-        text, places = self._draw_sessions(max(10, width - views.cell_len - 1))
+        if text.cell_len > room:
+            text.truncate(room, overflow="ellipsis")
         gap = max(0, width - text.cell_len - views.cell_len)
         offset = text.cell_len + gap
         text.append(" " * gap)
@@ -132,7 +138,8 @@ class SessionTabs(Drawn):
             places.append(_Place(start, text.cell_len, view=view.name))
         return text, places
 
-    def _draw_sessions(self, room: int) -> tuple[Text, list[_Place]]:
+    def _draw_sessions(self, words: bool) -> tuple[Text, list[_Place]]:
+        """All sessions; without `words` only the one in view says how it is."""
         text, places = Text(), []
         for session in self._sessions:
             start = text.cell_len
@@ -146,14 +153,14 @@ class SessionTabs(Drawn):
             word = "asks" if session.session_id in self._asking else _WORDS[session.status]
             if self._stuck and session.status in _EARLY:
                 word = "waits"
+            if not words and session.session_id != self._active:
+                word = ""
             text.append(f" {word} " if word else " ", style + Style(bgcolor=style.bgcolor))
             places.append(_Place(start, text.cell_len, session_id=session.session_id))
         if self._new and self._sessions:
             start = text.cell_len
             text.append(" + ", self._style("key"))
             places.append(_Place(start, text.cell_len, new=True))
-        if text.cell_len > room:
-            text.truncate(room, overflow="ellipsis")
         return text, places
 
     def _glyph(self, session: SessionSummary) -> tuple[str, Style]:

@@ -459,6 +459,14 @@ async def test_tabs_answer_to_the_mouse() -> None:
         assert tabs.region.height == 1
 
 
+@pytest.mark.parametrize("width", [80, 120])
+async def test_no_session_is_cut_while_words_and_labels_can_give_way(width: int) -> None:
+    async with opened(scenes.sessions_scene(), size=(width, 36)) as on:
+        line = text_of(on, SessionTabs)
+        assert " main working " in line and " review " in line and " + " in line and "…" not in line
+        assert ("opening" in line, "History" in line) == (width == 80, True)
+
+
 # Permissions.
 
 
