@@ -27,6 +27,7 @@ from foundry_tui.contract.records import (
 from foundry_tui.contract.status import ENDED, PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.contract.work import Work
 from foundry_tui.view.clock import time_of_day
+from foundry_tui.view.work import REMOTE, local_base
 
 ARCHIVE, CANCEL, UNDO = "archive", "cancel", "undo"
 UPDATE, RESOLVE = "update", "resolve"
@@ -52,13 +53,14 @@ class Choice(Struct, frozen=True):
 
 
 def work_line(work: Work, *, ascii_only: bool = False) -> str:
-    """`⇡2 ⇣1 · 3 uncommitted`; empty when the branch is as its base is."""
+    """`⇡2 ⇣1 · 3 uncommitted`, `landed`; empty when the branch is as its base is."""
     ahead, behind, dot = ("^", "v", " - ") if ascii_only else ("⇡", "⇣", " · ")
     moved = " ".join(f"{glyph}{count}" for glyph, count in ((ahead, work.ahead), (behind, work.behind)) if count)
     parts = [
         moved,
         f"{work.uncommitted} uncommitted" if work.uncommitted else "",
         "conflicts" if work.conflicts else "",
+        "landed" if work.landed else "",
     ]
     return dot.join(part for part in parts if part)
 
@@ -195,7 +197,6 @@ def still_holds(ended: Operation, task: TaskSummary) -> bool:
     return not (ended.kind is OperationKind.PULL_REQUEST and complete and pull.at > since)
 
 
-_REMOTE = "origin/"
 _SOME_BASE = "its base"
 """The base branch of a task of which no more is known than that it has one."""
 
@@ -279,7 +280,7 @@ def _why_archive(task: TaskSummary) -> str | None:
     work = task.work
     if work is None or work.uncommitted:
         return None
-    base = _local(work.base)
+    base = local_base(work.base)
     into = (last.result or {}).get("into") or base
     # What is committed since is not home.
     if into == base and work.ahead and not work.landed:
@@ -302,11 +303,11 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     work, pull = task.work, task.pull_request
     base = work.base if work is not None else task_base(task)
     clean = "nothing is uncommitted" if work is not None and not work.uncommitted else None
-    landed = f"{_local(base)} has it all" if work is not None and work.landed else None
+    landed = f"{local_base(base)} has it all" if work is not None and work.landed else None
     dirty = f"{_files(work.uncommitted)} not committed: commit first" if work is not None and work.uncommitted else None
     empty = dirty or "there is no commit of its own" if work is not None and not work.ahead else None
     # What a remote has by now, only asking it tells.
-    known = work is not None and not work.base.startswith(_REMOTE)
+    known = work is not None and not work.base.startswith(REMOTE)
     current = f"it has all of {base}" if known and work is not None and not work.behind else None
     nothing = "nothing was changed" if work is not None and not (work.ahead or work.uncommitted or work.files) else None
     commits = _commits(work.ahead) if work is not None else "its commits"
@@ -314,14 +315,14 @@ def _operations(task: TaskSummary, *, wait: bool) -> Sequence[tuple[str, str, st
     is_open = pull is not None and pull.state in IN_PROGRESS
     is_draft = pull is not None and pull.state is PullRequestState.DRAFT
     merged = merged_whole(task)
-    looks = f"look at #{pull.number} again" if is_open and pull is not None else f"open one into {_local(base)}"
+    looks = f"look at #{pull.number} again" if is_open and pull is not None else f"open one into {local_base(base)}"
     pushed = None
     if work is not None and work.pushed:
         pushed = "the remote has all that is committed: commit first" if work.uncommitted else "the remote has it all"
     uncommitted = _files(work.uncommitted) if work is not None else "all changes"
     behind = f": {_commits(work.behind)}" if work is not None and work.behind else ""
-    fetched = "fetch and " if base.startswith(_REMOTE) else ""
-    local = f"the local {_local(base)}" if base != _SOME_BASE else "its local base"
+    fetched = "fetch and " if base.startswith(REMOTE) else ""
+    local = f"the local {local_base(base)}" if base != _SOME_BASE else "its local base"
     # What others may have of the branch is not written anew.
     how: Literal["rebase", "merge"] = "merge" if work is not None and work.upstream is not None else "rebase"
     onto = f"merge {base}" if how == "merge" else f"rebase on {base}"
@@ -391,10 +392,6 @@ def task_base(task: TaskSummary) -> str:
 
 def _turn_runs(task: TaskSummary) -> bool:
     return task.status is TaskStatus.RUNNING or any(each.status is SessionStatus.RUNNING for each in task.sessions)
-
-
-def _local(base: str) -> str:
-    return base.removeprefix(_REMOTE)
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ from foundry_tui.contract.work import Work
 from foundry_tui.view.labels import SESSION_WORDS
 from foundry_tui.view.session_facts import context_used, model_words
 
+REMOTE = "origin/"
+"""What the name of a base begins with that is a remote's."""
 FEW = 3
 """Paths of conflicts that are named."""
 LEAST_LINES = 3
@@ -73,10 +75,19 @@ def in_files(count: int) -> str:
     return f"in {count_of_files(count)}"
 
 
+def local_base(base: str) -> str:
+    """The branch here that is called as this one of a remote; the same where it is none of a remote's."""
+    return base.removeprefix(REMOTE)
+
+
 def distance_words(work: Work, *, short: bool = False) -> str:
-    """How far the branch is from its base: `2 ahead of main · 1 behind`; `short` leaves out which base that is."""
-    ahead = f"{work.ahead:,} ahead{'' if short else f' of {work.base}'}" if work.ahead else "no commit yet"
-    return f"{ahead} · {work.behind:,} behind" if work.behind else ahead
+    """How far the branch is from its base, and whether it has landed there: `2 ahead of main · 1 behind`, `landed on
+    main`; `short` leaves out which base that is.
+    """
+    landed = f"landed{'' if short else f' on {local_base(work.base)}'}" if work.landed else ""
+    ahead = f"{work.ahead:,} ahead{'' if short else f' of {work.base}'}" if work.ahead else ""
+    behind = f"{work.behind:,} behind" if work.behind else ""
+    return " · ".join(part for part in (ahead or landed or "no commit yet", behind, landed if ahead else "") if part)
 
 
 def keeping_words(work: Work) -> str:

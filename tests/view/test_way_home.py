@@ -90,6 +90,14 @@ def test_how_a_branch_stands_says_from_what_it_is_ahead_and_whether_a_remote_has
     assert standing_line(pushed, ascii_only=True).isascii()
 
 
+def test_a_branch_that_has_landed_says_so_and_not_that_it_has_no_commit_yet() -> None:
+    landed = replace(WORK, ahead=0, behind=0, landed=True)
+    assert standing_line(landed) == "landed on main"
+    assert standing_line(replace(landed, ahead=2)) == "2 ahead of origin/main · landed on main · not pushed"
+    assert standing_line(replace(landed, landed=False)) == "no commit yet"
+    assert work_line(landed) == "landed"
+
+
 def test_that_a_pull_request_was_looked_at_again_has_its_time() -> None:
     opened = an_operation(
         OperationState.DONE, kind=OperationKind.PULL_REQUEST, result={"number": 212, "url": "u"}, finished_at=2_000
