@@ -21,8 +21,8 @@ from foundry_tui.view.says import RowKeys, Saying, behind_time, context_share, s
 
 GAP = 2
 """Cells between columns."""
-LEAST_SAID = 10
-"""Cells that a text keeps before what stands behind it has any."""
+LEAST_SAID, AT_EASE = 10, 16
+"""Cells that a text keeps before what stands behind it is said at all, and before it is said in full."""
 WITH_REPO, WITH_HOST, WITH_AGENT, WITH_BRANCH = 84, 96, 108, 176
 """The widths from which there are these columns."""
 WITH_SEVERAL_REPOS = 70
@@ -32,6 +32,8 @@ LONGEST_HOST = 16
 LONGEST_TITLE = 60
 LEAST_TITLE = 20
 """Cells that titles have where there are, however short all of them are."""
+TELLING_TITLE = 24
+"""Cells of a title that tell it from others: up to that it has as many as what the task says."""
 AMPLE_SAID = 52
 """Cells of what a task says behind which a longer title takes the rest."""
 _SHARE = 8
@@ -80,7 +82,7 @@ def columns_for(width: int, needs: Needs | None = None, *, marks: bool = False, 
     tells_repo = with_repo and width >= (WITH_REPO if needs.repos < 2 else WITH_SEVERAL_REPOS)
     repo = min(needs.repo, max(16 if width >= WITH_REPO else 12, room // 6)) if tells_repo else 0
     rest = room - sum(column + GAP for column in (agent, host, branch, repo) if column) - GAP
-    share = max(8, min(44, rest * 2 // 5 if repo else rest * 9 // 20))
+    share = max(8, min(44, max(rest * 2 // 5, min(TELLING_TITLE, rest // 2)) if repo else rest * 9 // 20))
     ample = max(share, min(LONGEST_TITLE, rest - AMPLE_SAID))
     title = min(ample, max(needs.title, min(share, LEAST_TITLE)))
     return Columns(width, marks, title, repo, max(0, rest - title), agent, host, age_width, branch)
@@ -150,9 +152,13 @@ def _cells_of(said: Saying) -> int:
 
 
 def _fitting(said: Saying, width: int) -> Saying:
-    """The same without what stands behind the text where that has no room."""
+    """The same with what stands behind the text said briefly, or without it, where it would leave too little room."""
     text = cells_of(said.text)
-    return said if width - (_cells_of(said) - text) >= min(LEAST_SAID, text) else replace(said, behind=())
+    brief = replace(said, behind=said.briefly)
+    for form, least in ((said, AT_EASE), (brief, LEAST_SAID)):
+        if form.behind and width - (_cells_of(form) - text) >= min(least, text):
+            return form
+    return replace(said, behind=())
 
 
 def _said(said: Saying, width: int, glyphs: Glyphs, role: Role | None, terms: Sequence[Term]) -> list[RowPiece]:

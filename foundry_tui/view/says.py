@@ -36,11 +36,12 @@ class RowKeys(Struct, frozen=True):
 
 
 class Saying(Struct, frozen=True):
-    """A text and its role, and what stands behind it."""
+    """A text and its role, and what stands behind it; that `briefly`, where it leaves too little of the text."""
 
     text: str
     role: Role
     behind: tuple[RowPiece, ...] = ()
+    briefly: tuple[RowPiece, ...] = ()
 
 
 def timed_text(
@@ -98,11 +99,13 @@ def saying(
         pairs = list(zip(keys.answers, words, strict=False)) or [(keys.open, "answer")]
         behind = [piece for key, word in pairs for piece in ((key, Role.KEY), (f" {word}  ", Role.ASKS))]
         behind[-1] = (behind[-1][0].rstrip(), Role.ASKS)
-        return Saying(f"{count}{heading_of(ask)}", Role.ASKS, tuple(behind))
+        briefly = ((" ".join(key for key, _ in pairs), Role.KEY),)
+        return Saying(f"{count}{heading_of(ask)}", Role.ASKS, tuple(behind), briefly)
     if task.status is TaskStatus.ERROR:
         error = task.error
         text = error.message.strip() or failure_words(error) if error is not None else "failed"
-        return Saying(text, Role.FAILED, ((keys.retry, Role.KEY), (" retry", Role.DIM)))
+        retry: RowPiece = (keys.retry, Role.KEY)
+        return Saying(text, Role.FAILED, (retry, (" retry", Role.DIM)), (retry,))
     if task.status is TaskStatus.IDLE and (brought := _bringing_home(task, glyphs)) is not None:
         return brought
     if task.activity is not None and task.status in (TaskStatus.RUNNING, TaskStatus.IDLE):
@@ -125,7 +128,8 @@ def _bringing_home(task: TaskSummary, glyphs: Glyphs) -> Saying | None:
     if task.operation is not None:
         return Saying(operation_line(task.operation, ascii_only=plain), Role.WORKING)
     if task.pull_request is not None:
-        return Saying(pull_request_line(task.pull_request, ascii_only=plain, brief=True), Role.SAID)
+        landed = (("landed", Role.DIM),) if task.work is not None and task.work.landed else ()
+        return Saying(pull_request_line(task.pull_request, ascii_only=plain, brief=True), Role.SAID, landed)
     changed = changed_line(task.work) if task.work is not None else ""
     if not changed or task.work is None:
         return None

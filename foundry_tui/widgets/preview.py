@@ -180,7 +180,7 @@ class Preview(Vertical, can_focus=False):
             (f"{plain(title_of(task))}\n", "bold $foreground"),
             (f"{glyph_of(task, glyphs, 0, creation)} {state}", style),
             (f" {glyphs.separator} {simulated}" if simulated else "", "$text-warning"),
-            (f" {glyphs.separator} created {ago(now - task.created_at)}", "$text-faint"),
+            (f" {glyphs.separator} {ago(now - task.created_at)}", "$text-faint"),
         ]
         self._tell(self._head, told)
 
