@@ -8,7 +8,17 @@ from msgspec import Struct
 from foundry_tui.demo.scenes import Scene, scenes
 from foundry_tui.demo.turns import AGENT, PULL_REQUEST, turn
 
-REPOSITORIES = ("shop", "website", "billing")
+FILES: dict[str, dict[str, str]] = {
+    "shop": {
+        "README.md": "# shop\n\nWhere things are bought.\n",
+        "app/auth.py": "def login(request, session):\n    check(request.reset_token)\n    refresh(session)\n",
+        "Makefile": "e2e:\n\tpytest e2e\n",
+    },
+    "website": {"README.md": "# website\n", "styles/forms.css": "input { color: #111; }\n"},
+    "billing": {"README.md": "# billing\n", "billing/job.py": "def nightly():\n    ...\n"},
+}
+"""What is in each repository."""
+REPOSITORIES = tuple(FILES)
 STAGE_SECONDS = 6.0
 """The time-out of a stage at speed 1; whatever is to succeed takes less."""
 BACKOFF_SECONDS = 1.5
@@ -76,12 +86,12 @@ def tell(seed: int, speed: float, tasks: int | None = None) -> Story:
     for scene in told:
         # every stage of a scene has its own length, so that no two tasks move in step
         lengths: dict[str, Any] = {stage: {"ms": chance.randint(500, 2600)} for stage in stages}
-        entries.append({"match": scene.prompt, **lengths, **scene.calls})
+        entries.append({"match": scene.prompt, "files": sorted(FILES[scene.repo]), **lengths, **scene.calls})
     entries += [{"match": text, **calls} for text, calls in _FILLER_CALLS.items()]
     default: dict[str, Any] = {stage: {"ms": 300 if many else 1500} for stage in stages}
     default |= {"release_sandbox": {"ms": 800}, "destroy_sandbox": {"ms": 1200}}
     default["turn"] = turn(6, "Done. The change is small, and the tests pass.", {"thought": "A small change will do."})
-    default["pull_request"] = PULL_REQUEST
+    default |= {"pull_request": PULL_REQUEST, "files": sorted(set.intersection(*map(set, FILES.values())))}
     return Story(
         openings=tuple(
             Opening(repo=scene.repo, prompt=scene.prompt, title=scene.title, branch=scene.branch, agent=scene.agent)

@@ -21,15 +21,6 @@ from foundry_tui.demo.story import Story
 START_SECONDS = 30.0
 LEAVE_SECONDS = 8.0
 
-_FILES: dict[str, dict[str, str]] = {
-    "shop": {
-        "README.md": "# shop\n\nWhere things are bought.\n",
-        "app/auth.py": "def login(request, session):\n    check(request.reset_token)\n    refresh(session)\n",
-        "Makefile": "e2e:\n\tpytest e2e\n",
-    },
-    "website": {"README.md": "# website\n", "styles/forms.css": "input { color: #111; }\n"},
-    "billing": {"README.md": "# billing\n", "billing/job.py": "def nightly():\n    ...\n"},
-}
 _BRANCHES = {"shop": ("develop", "fix/coupons"), "website": ("preview",), "billing": ()}
 
 
@@ -98,7 +89,7 @@ class World:
         """Make the repositories (some 50 ms each; blocking). Raises `DemoError`."""
         for name in demo_story.REPOSITORIES:
             root = self.repository(name)
-            for path, text in _FILES[name].items():
+            for path, text in demo_story.FILES[name].items():
                 file = root / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, encoding="utf-8")

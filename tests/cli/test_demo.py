@@ -57,6 +57,14 @@ def test_acts_come_in_order_after_their_task_and_within_a_minute() -> None:
     assert acts[-1].at < 60
 
 
+def test_files_are_completed_in_every_task_as_its_repository_has_them() -> None:
+    story = demo_story.tell(7, 1.0)
+    named = {entry["match"]: entry["files"] for entry in story.script["tasks"] if "files" in entry}
+    for opening in story.openings:
+        assert named[opening.prompt] == sorted(demo_story.FILES[opening.repo])
+    assert story.script["default"]["files"] == ["README.md"]
+
+
 def test_the_story_shows_every_way_that_a_task_can_go() -> None:
     story = demo_story.tell(7, 1.0)
     calls = [call for scene in story.script["tasks"] for call in scene.values() if isinstance(call, dict)]
