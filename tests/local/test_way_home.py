@@ -482,7 +482,7 @@ class Waiting(Told):
             self.waits.set()
 
 
-@pytest.mark.parametrize(("kind", "elsewhere"), [("land", False), ("apply", False), ("land", True), ("apply", True)])
+@pytest.mark.parametrize(("kind", "elsewhere"), [("land", True), ("apply", False)])
 async def test_what_another_task_is_bringing_into_a_checkout_is_waited_for(
     git_world: LocalWorld, kind: str, elsewhere: bool
 ) -> None:
