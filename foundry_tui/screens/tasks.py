@@ -71,7 +71,8 @@ class TasksScreen(OfflineBannerScreen[object]):
         self._list = self.query_one(TaskList)
         self._bar = self.query_one(TopBar)
         answers = tuple(self.key_of(f"answer_{place}") for place in range(1, DIGITS + 1))
-        self._list.keys = RowKeys(answers, open=self.key_of("open"), retry=self.key_of("retry"))
+        of = self.key_of
+        self._list.keys = RowKeys(answers, open=of("open"), retry=of("retry"), leave_out=of("leave_option_out"))
         self._list.focus()
         self.watch(self._list, "scroll_y", self._read_on, init=False)
         self._show_empty_state()

@@ -33,6 +33,7 @@ class RowKeys(Struct, frozen=True):
     answers: tuple[str, ...] = ("1", "2", "3", "4")
     open: str = "enter"
     retry: str = "r"
+    leave_out: str = "I"
 
 
 class Saying(Struct, frozen=True):
@@ -104,8 +105,9 @@ def saying(
     if task.status is TaskStatus.ERROR:
         error = task.error
         text = error.message.strip() or failure_words(error) if error is not None else "failed"
-        retry: RowPiece = (keys.retry, Role.KEY)
-        return Saying(text, Role.FAILED, (retry, (" retry", Role.DIM)), (retry,))
+        lacking = error is not None and error.option is not None
+        key: RowPiece = (keys.leave_out if lacking else keys.retry, Role.KEY)
+        return Saying(text, Role.FAILED, (key, (" retry without it" if lacking else " retry", Role.DIM)), (key,))
     if task.status is TaskStatus.IDLE and (brought := _bringing_home(task, glyphs)) is not None:
         return brought
     if task.activity is not None and task.status in (TaskStatus.RUNNING, TaskStatus.IDLE):

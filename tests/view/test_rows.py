@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from foundry_tui.contract.activity import Activity, ActivityKind, PlanProgress
@@ -120,6 +121,11 @@ def test_ascii_rows_are_ascii() -> None:
 def test_the_words_of_each_status(status: TaskStatus, words: str) -> None:
     assert state_text(make_task(1, status), UNICODE, NOW) == words
     assert words in row(120, status=status)
+
+
+def test_what_an_agent_does_not_offer_is_left_out_by_a_key() -> None:
+    lacks = replace(make_error("it offers no effort"), option="effort")
+    assert "I retry without it" in row(120, status=TaskStatus.ERROR, error=lacks)
 
 
 def test_questions_are_counted() -> None:
