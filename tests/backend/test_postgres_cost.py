@@ -11,10 +11,11 @@ from msgspec import structs
 from backend_stub.domain.events import Committed
 from backend_stub.domain.hosts import HostIdentity, HostReport
 from backend_stub.domain.storage import Change
+from backend_stub.storage import lists
 from backend_stub.storage.postgres import open_shared, writer
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connect
-from backend_stub.storage.postgres.tables import OneStatement
+from backend_stub.storage.postgres.tables import SQL, OneStatement
 from backend_stub.storage.postgres.written import MOST
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import uuid7
@@ -73,6 +74,25 @@ async def test_a_new_task_is_one_question_to_the_server_where_nobody_else_commit
                 asked = "".join(re.findall(r"\tF\t\d+\t([SF])(?:ync|lush)\b", said.read()))
                 # Each has the server send what it has to say; psycopg asks for that again at the end of a pipeline.
                 assert len(re.findall("SF?|F", asked)) == times, name
+
+
+async def test_a_filter_walks_along_the_tasks_however_many_there_are(backends: Backends) -> None:
+    statement = SQL["tasks.all_before"]
+    assert statement.count(b"LIMIT %d" % lists.LOOKED_AT_ONCE) == 2
+    async with backends.one("here").open():
+        pass
+    backends.execute(
+        "INSERT INTO foundry.tasks (task_id, repo_id, status, created_at, revision, seq, summary, detail, private, "
+        "request, ended) SELECT n, 'r', 'archived', n, 1, n, '{}', '{}', '{}', '{}', 1 FROM generate_series(1, 20000) n"
+    )
+    backends.execute("ANALYZE foundry.tasks")
+    async with await backends.connection("looks") as connection:
+        await connection.execute("SET search_path = foundry")
+        age = (10_000, "")
+        cursor = await connection.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + statement, (*age, *age, 500))
+        ((plan,),) = await cursor.fetchall()
+    looked_at = re.findall(r"'Actual Rows': ([\d.]+)", str(plan))
+    assert max(map(float, looked_at)) <= lists.LOOKED_AT_ONCE
 
 
 async def test_whether_the_server_answers_is_one_question_however_far_away_it_is(backends: Backends) -> None:

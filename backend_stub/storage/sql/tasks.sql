@@ -52,13 +52,6 @@ ORDER BY created_at DESC, task_id DESC LIMIT ?;
 -- name: count_ended_before
 SELECT count(*) FROM tasks WHERE ended = 1 AND (created_at, task_id) < (?, ?);
 
--- name: all_before
--- Two walks along the index, side by side.
-SELECT created_at, task_id, summary FROM tasks WHERE ended = 0 AND (created_at, task_id) < (?, ?)
-UNION ALL
-SELECT created_at, task_id, summary FROM tasks WHERE ended = 1 AND (created_at, task_id) < (?, ?)
-ORDER BY created_at DESC, task_id DESC LIMIT ?;
-
 -- name: count_all_before
 SELECT count(*) FROM tasks WHERE ended IN (0, 1) AND (created_at, task_id) < (?, ?);
 
