@@ -6,6 +6,9 @@ from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.contract.requests import NEWEST_ENDED, TasksSnapshot
 from foundry_tui.contract.status import ENDED
 
+FINDING_SECONDS = 60.0
+"""How long the backend may look through all its tasks, of which there may be a hundred thousand."""
+
 
 def older_pages(client: BlockingClient, snapshot: TasksSnapshot) -> Iterator[tuple[bytes, TasksSnapshot]]:
     """The pages of what the snapshot leaves out, newest first, each as the backend wrote it and decoded."""
@@ -21,7 +24,8 @@ def found_pages(client: BlockingClient, query: str) -> Iterator[tuple[bytes, Tas
 
 def _pages(client: BlockingClient, asked: Mapping[str, object]) -> Iterator[tuple[bytes, TasksSnapshot]]:
     while True:
-        document, page = client.read("GET", "/v1/tasks", TasksSnapshot, query={**asked, "limit": NEWEST_ENDED})
+        query = {**asked, "limit": NEWEST_ENDED}
+        document, page = client.read("GET", "/v1/tasks", TasksSnapshot, query=query, at_work=FINDING_SECONDS)
         yield document, page
         if not page.older or not page.tasks:
             return

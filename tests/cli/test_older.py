@@ -1,11 +1,17 @@
 """Tasks that ended long ago: the list says that it leaves them out, and commands find them all the same."""
 
+import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from backend_stub.storage.sqlite import FILE_NAME
+from foundry_tui.cli.older import found_pages
+from foundry_tui.client.blocking import BlockingClient
+from foundry_tui.client.connection import Target
 from foundry_tui.contract.requests import NEWEST_ENDED
 from tests.cli.command_line import Cli
 from tests.many_tasks import multiply
@@ -56,3 +62,34 @@ def test_a_task_that_is_left_out_is_meant_by_its_beginning_and_counted(crowded: 
     assert cli("show", "nothing-like-that", code=3).out == ""
     status = cli("status", "--json", code=0).json
     assert (status["tasks"], status["older"]) == (NEWEST_ENDED + LEFT_OUT, LEFT_OUT)
+
+
+class _Looks(BaseHTTPRequestHandler):
+    """A backend that answers at once, but for a filter, for which it looks until it was asked twice how it is."""
+
+    asked = threading.Semaphore(0)
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/v1/tasks"):
+            for _ in range(2):
+                self.asked.acquire()
+        else:
+            self.asked.release()
+        body = json.dumps({"seq": 1, "repos": [], "tasks": [], "older": 0}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_filter_that_looks_through_very_many_is_waited_for_as_long_as_the_backend_answers() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Looks) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = BlockingClient(Target(f"http://127.0.0.1:{server.server_port}"), patience=0.8)
+        ((_, page),) = found_pages(client, "needle")
+        server.shutdown()
+    assert page.older == 0
