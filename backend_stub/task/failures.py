@@ -2,6 +2,8 @@
 
 import logging
 
+from msgspec import UNSET
+
 from backend_stub.domain.agent import OptionNotOfferedError
 from backend_stub.domain.errors import (
     CallError,
@@ -35,7 +37,7 @@ def is_tried_again(error: Exception, attempts: int, most: int) -> bool:
 def task_error(error: Exception, doing: str, timeout_ms: int, at: int, stage: StageName | None = None) -> TaskError:
     """The error in words; `doing` completes "… did not end within 30 s", `timeout_ms` is the time it was given."""
     kind, message, retryable = _told(error, doing, timeout_ms)
-    option = error.option if isinstance(error, OptionNotOfferedError) else None
+    option = error.option if isinstance(error, OptionNotOfferedError) else UNSET
     return TaskError(stage=stage, kind=kind, message=message, retryable=retryable, at=at, option=option)
 
 

@@ -30,7 +30,7 @@ def failed_in_turn(task: TaskSummary) -> bool:
 
 def lacks_option(task: TaskSummary) -> bool:
     """Whether its session could not be opened with an option that was asked for."""
-    return has_failed(task) and task.error is not None and task.error.option is not None
+    return has_failed(task) and task.error is not None and isinstance(task.error.option, str)
 
 
 def is_living(task: TaskSummary) -> bool:

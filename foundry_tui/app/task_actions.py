@@ -58,7 +58,7 @@ class TaskActions:
     def action_leave_option_out(self) -> None:
         targets = self._host.context().targets
         tasks = list(filter(lacks_option, targets))
-        names = [task.error.option for task in tasks if task.error is not None and task.error.option is not None]
+        names = [name for task in tasks if task.error is not None and isinstance(name := task.error.option, str)]
         for task, name in zip(tasks, names, strict=True):
             self._host.commands.retry(task.task_id, without=(name,))
         if tasks:

@@ -6,6 +6,8 @@ committed change of its record. Null and absent are the same.
 
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from foundry_tui.contract.activity import Activity, PlanProgress
 from foundry_tui.contract.attachments import Attachment
 from foundry_tui.contract.open_enum import OpenEnum
@@ -108,7 +110,7 @@ class TaskError(Record, frozen=True, kw_only=True):
     """What stopped a task, a stage, a session or a prompt, in words that a person can act on.
 
     `retryable` false says that no further attempt was made by itself; asking for a retry is allowed all the same.
-    `option` is the name of an option that was asked for and that the agent does not offer so.
+    `option` is the name of an option that was asked for and that the agent does not offer; it stands there only then.
     """
 
     kind: ErrorKind
@@ -116,7 +118,7 @@ class TaskError(Record, frozen=True, kw_only=True):
     retryable: bool
     at: int
     stage: StageName | None = None
-    option: str | None = None
+    option: str | UnsetType = UNSET
 
 
 class StageProgress(Record, frozen=True, kw_only=True):

@@ -105,7 +105,7 @@ def saying(
     if task.status is TaskStatus.ERROR:
         error = task.error
         text = error.message.strip() or failure_words(error) if error is not None else "failed"
-        lacking = error is not None and error.option is not None
+        lacking = error is not None and isinstance(error.option, str)
         key: RowPiece = (keys.leave_out if lacking else keys.retry, Role.KEY)
         return Saying(text, Role.FAILED, (key, (" retry without it" if lacking else " retry", Role.DIM)), (key,))
     if task.status is TaskStatus.IDLE and (brought := _bringing_home(task, glyphs)) is not None:

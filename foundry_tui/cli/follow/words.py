@@ -40,7 +40,7 @@ def going_on(task: TaskSummary) -> str:
     """The command with which a task that failed goes on, and what it does."""
     if task.error is not None and task.error.stage is None:
         return f"send the prompt again: foundry retry {task.task_id} --resend"
-    if task.error is not None and task.error.option is not None:
+    if task.error is not None and isinstance(task.error.option, str):
         name = printable(shlex.quote(task.error.option))
         return f"go on without it: foundry retry {task.task_id} --without {name}"
     return f"go on from there: foundry retry {task.task_id}"
