@@ -31,7 +31,7 @@ RECORDS: dict[type[msgspec.Struct], frozenset[str]] = {
     work.Work: checks.WORK,
     pull_request.PullRequest: checks.PULL_REQUEST,
     records.TaskDetail: checks.TASK_DETAIL,
-    records.TaskError: checks.TASK_ERROR,
+    records.TaskError: checks.TASK_ERROR | {"option"},  # where one was lacking, and nowhere else
     records.StageProgress: checks.STAGE_PROGRESS,
     records.StageRecord: checks.STAGE,
     records.Sandbox: checks.SANDBOX,
