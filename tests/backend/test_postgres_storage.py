@@ -19,7 +19,7 @@ from backend_stub.domain.events import Committed
 from backend_stub.storage.postgres import migration, single, writer
 from backend_stub.storage.postgres.address import Address, parse_address
 from backend_stub.storage.postgres.connections import answered
-from backend_stub.storage.postgres.log import Log
+from backend_stub.storage.postgres.log import Log, Own
 from backend_stub.storage.postgres.migration import VERSION
 from backend_stub.storage.postgres.storage import PostgresStorage
 from backend_stub.storage.postgres.tables import SQL
@@ -216,6 +216,17 @@ async def test_what_is_cut_off_before_it_is_committed_is_done_again(backends: Ba
     assert [event.seq for event in here.told] == list(range(1, last + 1))
 
 
+async def test_a_commit_that_a_crash_has_lost_is_not_taken_for_the_one_that_has_its_name_now(
+    backends: Backends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SQL, "meta.outcome", b"SELECT 'committed' WHERE %s <> ''")
+    here = backends.one("here")
+    async with here.open() as storage:
+        cut_off(backends, 1)
+        await storage.commit(first_change("t"))
+        assert await kept(storage) == {"t"}
+
+
 async def test_what_others_commit_in_place_of_what_is_cut_off_is_told_as_theirs(
     backends: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,12 +249,12 @@ async def test_what_others_commit_in_place_of_what_is_cut_off_is_told_as_theirs(
         await storage.commit(first_change("t"))
         was_committed = storage.writer._was_committed
 
-        async def find_out(xid: str) -> bool | None:
+        async def find_out(xid: str, own: Own | None) -> bool | None:
             monkeypatch.setattr(Log, "until_known", wait)
             monkeypatch.setattr(Log, "found", tell)
             await other.commit(with_rows("other"))
             await looked.wait()
-            return await was_committed(xid)
+            return await was_committed(xid, own)
 
         monkeypatch.setattr(storage.writer, "_was_committed", find_out)
         storage.writer.at_once.alone = False

@@ -40,10 +40,15 @@ class Prepared:
 
     async def was_committed(self, connection: AsyncConnection) -> bool:
         """Found out by whoever keeps all others from committing. Raises `psycopg.Error`."""
-        last = self.own.events[-1]
-        body = body_of(last, may_lack=self.may_lack)
-        cursor = await connection.execute(SQL["events.has"], (last.seq, last.task_id, body), binary=True)
-        return await cursor.fetchone() is not None
+        return await is_kept(self.own, connection, may_lack=self.may_lack)
+
+
+async def is_kept(own: Own, connection: AsyncConnection, *, may_lack: bool) -> bool:
+    """Whether the log has what this commit would have written last. Raises `psycopg.Error`."""
+    last = own.events[-1]
+    body = body_of(last, may_lack=may_lack)
+    cursor = await connection.execute(SQL["events.has"], (last.seq, last.task_id, body), binary=True)
+    return await cursor.fetchone() is not None
 
 
 class AtOnce:

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection, AsyncPipeline, errors
 from backend_stub.domain.errors import OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.events import Event
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.at_once import AtOnce
+from backend_stub.storage.postgres.at_once import AtOnce, is_kept
 from backend_stub.storage.postgres.connections import answered, connect, connected, is_heard
 from backend_stub.storage.postgres.log import Log, Own
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
@@ -258,7 +258,7 @@ class Writer:
                 self._log.committed(own)
             return None
         await self._hang_up()
-        outcome = await self._was_committed(begun.xid) if sent else False
+        outcome = await self._was_committed(begun.xid, own) if sent else False
         if own is not None:
             (self._log.committed if outcome else self._log.forget)(own)
         if outcome is False and again:
@@ -338,14 +338,21 @@ class Writer:
                 await connection.execute("RELEASE SAVEPOINT change")
         return events
 
-    async def _was_committed(self, xid: str) -> bool | None:
-        """What became of a transaction; None when that cannot be found out."""
+    async def _was_committed(self, xid: str, own: Own | None) -> bool | None:
+        """What became of a transaction that has these events; None when that cannot be found out.
+
+        A server that crashed gives the name of one that it has lost to another.
+        """
         with anyio.move_on_after(SETTLE_SECONDS):
             while True:
                 try:
                     async with connected(self._address) as connection:
                         cursor = await connection.execute(SQL["meta.outcome"], (xid,))
                         row = await cursor.fetchone()
+                        if own is not None and row == ("committed",):
+                            # Whether it may lack something may have been known otherwise when it was written.
+                            forms = [await is_kept(own, connection, may_lack=each) for each in (True, False)]
+                            return any(forms)
                 except psycopg.Error:
                     row = ("in progress",)
                 if row is None or row[0] is None:
