@@ -9,6 +9,7 @@ from foundry_tui.client.api import Api
 from foundry_tui.client.connection import make_http
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.ids import uuid7
+from foundry_tui.contract.operations import PullRequest
 from foundry_tui.contract.requests import CreateSession, CreateTask, ReleaseTask
 from foundry_tui.contract.status import PROVISIONING
 from foundry_tui.demo.story import Act
@@ -89,3 +90,5 @@ class Player:
             await api.archive(task_id, ReleaseTask(force=True))
         elif act.kind == "kill":
             await api.kill(task_id, ReleaseTask(force=True))
+        elif act.kind == "pull_request":
+            await api.operate(task_id, PullRequest(operation_id=uuid7(entropy=self._entropy), wait=True))

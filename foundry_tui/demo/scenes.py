@@ -27,7 +27,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     title: str | None = None
     branch: str | None = None
     agent: str | None = None
-    then: tuple[tuple[float, Literal["session", "archive", "kill"], str], ...] = ()
+    then: tuple[tuple[float, Literal["session", "archive", "kill", "pull_request"], str], ...] = ()
 
 
 def _earlier(repo: str, prompt: str, agent: str, calls: dict[str, Any] | None = None, **more: Any) -> Scene:
@@ -82,13 +82,19 @@ def _that_were_there() -> list[Scene]:
             branch="refactor/checkout-steps",
         ),
         _earlier(
-            "billing", "round sums as the law wants it", "claude", {"turn": turns.ROUNDING}, title="Rounding of sums"
+            "billing",
+            "round sums as the law wants it",
+            "claude",
+            {"turn": turns.ROUNDING, "pull_request": turns.APPROVED},
+            title="Rounding of sums",
+            then=((EARLIER, "pull_request", ""),),
         ),
         _earlier(
             "shop",
             "READMEを日本語に翻訳する",
             "gemini",
-            {"turn": turn(0.05, "翻訳しました。見出しと例はそのままです。")},
+            {"turn": turns.TRANSLATION, "pull_request": turns.FAILING},
+            then=((EARLIER, "pull_request", ""),),
         ),
         _earlier(
             "billing",

@@ -36,7 +36,7 @@ class Act(Struct, frozen=True, kw_only=True):
     """
 
     at: float
-    kind: Literal["create", "session", "archive", "kill"]
+    kind: Literal["create", "session", "archive", "kill", "pull_request"]
     task: int
     text: str = ""
 

@@ -24,6 +24,13 @@ AGENT: dict[str, Any] = {
 
 PULL_REQUEST: dict[str, Any] = {"ms": 600, "checks": {"state": "passing", "passed": 5}, "checks_ms": 12_000}
 """How a pull request goes that a person opens: its checks run for some seconds, and pass."""
+APPROVED: dict[str, Any] = {"ms": 1, "checks": {"state": "passing", "passed": 5}, "review": "approved"}
+FAILING: dict[str, Any] = {
+    "ms": 1,
+    "checks": {"state": "failing", "passed": 4, "failed": 1, "names": ["links"]},
+    "logs": {"links": "README.ja.md:3: docs/start.ja.md does not exist\n1 of 2 links leads nowhere\n"},
+}
+"""How those go that were opened before."""
 
 FIX_LOGIN = turn(
     9,
@@ -119,6 +126,17 @@ ROUNDING = turn(
     },
     {"tool": "Run pytest billing", "kind": "execute", "content": "31 passed in 0.8s", "ms": 1},
     {"usage": _used(58_000, 0.42), "ms": 1},
+)
+
+TRANSLATION = turn(
+    0.05,
+    "翻訳しました。見出しと例はそのままです。",
+    {
+        "tool": "Write README.ja.md",
+        "kind": "edit",
+        "edit": {"path": "README.ja.md", "new": "# shop\n\n買い物をする所です。[使い方](docs/start.ja.md)\n"},
+        "ms": 1,
+    },
 )
 
 COUPON = turn(

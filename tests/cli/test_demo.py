@@ -74,7 +74,7 @@ def test_the_story_shows_every_way_that_a_task_can_go() -> None:
     assert any(call.get("fail") and call.get("times") for call in calls), "a retry that succeeds"
     assert any(call.get("fail") and call.get("retryable") is False for call in calls)
     assert any(len(call.get("steps", ())) > 200 for call in calls), "a long transcript"
-    assert {act.kind for act in story.acts} == {"create", "session", "archive", "kill"}
+    assert {act.kind for act in story.acts} == {"create", "session", "archive", "kill", "pull_request"}
     for scene in story.script["tasks"]:
         for stage in ("ensure_name", "create_sandbox", "ensure_agent", "create_session"):
             assert scene.get(stage, {}).get("ms", 0) < demo_story.STAGE_SECONDS * 1000
@@ -115,7 +115,7 @@ def test_the_world_has_been_running_when_it_is_opened_and_shows_what_the_product
     story = demo_story.tell(7, 1.0)
     earlier = {act.task for act in story.acts if act.at < 0 and act.kind == "create"}
     assert len(earlier) >= 10
-    assert {act.kind for act in story.acts if act.at < 0} == {"create", "archive", "kill"}
+    assert {act.kind for act in story.acts if act.at < 0} == {"create", "archive", "kill", "pull_request"}
     scenes = {scene.get("match"): scene for scene in story.script["tasks"]}
     turns = [scenes[story.openings[task].prompt].get("turn", {}) for task in earlier]
     kinds = {key for turn in turns for step in turn.get("steps", ()) for key in step}
