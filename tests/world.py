@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -68,6 +69,7 @@ class World:
         """Where a backend keeps what it has."""
         self.script_path = folder / "script.json"
         self.effects_path = folder / "effects.jsonl"
+        self._making = Lock()
         self.environ: dict[str, str] = {
             **{name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ},
             **folders_of(folder),
@@ -86,7 +88,9 @@ class World:
     def repository(self) -> Path:
         """A git repository with a commit, made when it is first asked for, unless the test has made one there."""
         folder = self.folder / "repo"
-        return folder if folder.exists() else make_repository(folder)
+        # Threads ask for it at once, and since Python 3.12 such a property keeps none of them waiting.
+        with self._making:
+            return folder if folder.exists() else make_repository(folder)
 
     def set_script(self, script: Json) -> None:
         """Replace the script atomically; the effects log is always on."""

@@ -92,7 +92,11 @@ def answer(
 @task_argument
 @click.option("--resend", is_flag=True, help="Send the prompt whose turn failed again.")
 @click.option(
-    "--without", multiple=True, metavar="OPTION", help="Leave out an option that was asked for and is not offered."
+    "--without",
+    type=Utf8Text(),
+    multiple=True,
+    metavar="OPTION",
+    help="Leave out an option that was asked for and is not offered.",
 )
 @json_option
 @pass_context
