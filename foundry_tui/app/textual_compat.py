@@ -4,12 +4,13 @@ Each says why it is needed. `tests/app/test_textual_compat.py` fails when anothe
 the name no more, and when a public way does the same.
 """
 
+from asyncio import Event
 from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any
 
 from rich import cells
-from textual import message_pump
+from textual import _time, message_pump
 from textual._compositor import LayoutUpdate
 from textual._styles_cache import StylesCache
 from textual.app import App
@@ -21,7 +22,7 @@ from textual.notifications import Notification
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.style import Style
-from textual.timer import Timer
+from textual.timer import EventTargetGone, Timer
 from textual.widget import Widget
 
 
@@ -46,7 +47,7 @@ class MendedApp(App[None]):
 
     Textual holds what was removed: each text area until the theme changes, and the drawn lines of a thousand widgets,
     by a cache that counts the widget to its arguments; ten thousand objects a task screen, until looking for garbage
-    among them stopped the app for a third of a second. It forgets a timer of one time whose task begins late. Rich
+    among them stopped the app for a third of a second. Its timers leave out times that they could keep. Rich
     fails at cutting some texts whose joiners have nothing to join.
     """
 
@@ -64,14 +65,32 @@ class MendedApp(App[None]):
 
 
 class SureTimer(Timer):
-    """A timer that skips none of its times if it has but one.
+    """A timer that leaves out no time but those that are past.
 
-    Textual skips those that it is too late for, also the only one: on a machine with much to do, what was to be done a
-    millisecond later was never done, and a list that waited for that stayed as it was.
+    Textual leaves out the next one too: behind a frame that took longer than its sixtieth of a second came another
+    one without a frame, so that a page of code took fifty milliseconds instead of thirty-three. And it leaves out the
+    only time of a timer that has but one: on a machine with much to do, what was to be done a millisecond later was
+    never done, and a list that waited for that stayed as it was.
     """
 
-    def __init__(self, *arguments: Any, repeat: int | None = None, skip: bool = True, **options: Any) -> None:
-        super().__init__(*arguments, repeat=repeat, skip=skip and repeat != 0, **options)
+    async def _run(self) -> None:
+        active: Event = self._active
+        await active.wait()
+        begun, count = _time.get_time(), 0
+        while self._repeat is None or count <= self._repeat:
+            if self._skip and self._repeat != 0:
+                count = max(count, int((_time.get_time() - begun) / self._interval))
+            due = begun + (count + 1) * self._interval
+            await _time.sleep(max(0, due - _time.get_time()))
+            count += 1
+            await active.wait()
+            if self._reset:
+                begun, count, self._reset = _time.get_time(), 0, False
+                continue
+            try:
+                await self._tick(next_timer=due, count=count)
+            except EventTargetGone:
+                return
 
 
 _HOLDS_ITS_WIDGET = "get_inner_outer"

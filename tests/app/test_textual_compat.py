@@ -19,6 +19,7 @@ from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 from textual import _time, message_pump
+from textual import timer as textual_timer
 from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.binding import BindingType
@@ -59,6 +60,13 @@ NAMES: dict[str, tuple[type, Callable[[], bool]]] = {
     "_compositor": (Screen, lambda: not hasattr(Screen, "compositor")),
     "_dirty_widgets": (Screen, lambda: not hasattr(Screen, "dirty_widgets")),
     "_background_screens": (App, lambda: not hasattr(App, "background_screens")),
+    # See `test_behind_a_late_time_the_next_one_is_kept` and `test_a_timer_of_one_time_is_not_skipped`.
+    "_tick": (Timer, lambda: True),
+    "_active": (Timer, lambda: True),
+    "_interval": (Timer, lambda: True),
+    "_repeat": (Timer, lambda: True),
+    "_reset": (Timer, lambda: True),
+    "_skip": (Timer, lambda: True),
     "_writer_thread": (LinuxDriver, lambda: not hasattr(LinuxDriver, "is_writing")),
     "_file": (LinuxDriver, lambda: "file" not in _parameters(LinuxDriver.__init__)),
 }
@@ -202,6 +210,38 @@ async def test_a_timer_of_one_time_is_not_skipped(
     async with app.run_test() as pilot:
         await pilot.pause()
         assert app.done.is_set() is (timer is not Timer)
+
+
+class _EnoughError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("kind", "second"), [(Timer, 4.0), (textual_compat.SureTimer, 3.0)])
+async def test_behind_a_late_time_the_next_one_is_kept(
+    kind: type[Timer], second: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Textual leaves it out: what took one and a half of the times is followed by another one without any."""
+    now, kept = 0.0, []
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    class Slow(kind):  # type: ignore[valid-type, misc]
+        async def _tick(self, *, next_timer: float, count: int) -> None:
+            nonlocal now
+            kept.append(now)
+            now += 1.5
+            if len(kept) == 2:
+                raise _EnoughError
+
+    monkeypatch.setattr(_time, "get_time", lambda: now)
+    for module in (_time, textual_timer):
+        monkeypatch.setattr(module, "sleep", sleep)
+    app: App[None] = App()
+    with pytest.raises(_EnoughError):
+        await Slow(app, 1.0)._run()
+    assert kept == [1.0, second]
 
 
 class _Listening(App[None]):

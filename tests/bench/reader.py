@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.widget import Widget
 
 from foundry_tui.app import themes
+from foundry_tui.app.textual_compat import MendedApp
 
 
-class Reader(App[None]):
+class Reader(MendedApp):
     """The widget that `make` makes, and nothing else."""
 
     def __init__(self, make: Callable[[], Widget], css_path: str | None = None) -> None:
-        super().__init__(css_path=css_path)
+        super().__init__()
+        self.css_path = [Path(css_path)] if css_path else []
         self._make = make
         for theme in themes.OURS:
             self.register_theme(theme)
