@@ -76,11 +76,12 @@ class Place(Struct, frozen=True):
 class FileInDiff:
     """One file of a diff: its patch, taken apart once, and its rows."""
 
-    def __init__(self, diff: FileDiff, *, ignores_space: bool = False) -> None:
+    def __init__(self, diff: FileDiff, *, ignores_space: bool = False, parsed: Patch | None = None) -> None:
+        """`parsed` is the file's whole patch where that was taken apart before."""
         self.diff = diff
-        patch = parse_patch(diff.patch)
-        self.patch: Patch = without_space_changes(patch) if ignores_space else patch
-        self.only_space = bool(patch.hunks) and not self.patch.hunks
+        self.parsed = parse_patch(diff.patch) if parsed is None else parsed
+        self.patch: Patch = without_space_changes(self.parsed) if ignores_space else self.parsed
+        self.only_space = bool(self.parsed.hunks) and not self.patch.hunks
         self.folds = why_folded(diff)
         self.rows: Sequence[Row] = (_FILE,)
         self.hunks: Sequence[int] = ()
@@ -93,7 +94,9 @@ class FileInDiff:
         self.split = False
         self.comments: Sequence[PlacedComment] = ()
         self._room = 0
-        self._shown_as: tuple[object, ...] | None = None
+        self._unfolded: tuple[Sequence[Row], Sequence[int]] | None = None
+        """The rows and hunks that it has, or had, when it is not folded."""
+        self._laid_out_as: tuple[object, ...] | None = None
         self.digits = max((len(str(max(line.old, line.new))) for line in self.patch.lines[-2:]), default=1)
 
     @cached_property
@@ -127,17 +130,22 @@ class FileInDiff:
         self._room = code_room(wraps_in, digits, split=self.split) if wraps_in else 0
         said = bool(comments or reviews)
         room, open_ones = width if said else 0, opened if reviews else None
-        shown_as = (self.split, folded, comments, reviews, open_ones, room, whole, self._room)
-        if shown_as != self._shown_as:
-            self._shown_as = shown_as
-            self.hunks = ()
+        laid_out_as = (self.split, comments, reviews, open_ones, room, whole, self._room)
+        if laid_out_as != self._laid_out_as:
+            self._laid_out_as, self._unfolded = laid_out_as, None
             self.comments = (
                 *(placed_review(each, self.patch.lines, whole=whole) for each in reviews),
                 *(placed(each, self.patch.lines, whole=whole) for each in comments),
             )
-            self.rows = (_FILE,) if folded else self._rows(self.split)
-            if said and not folded:
+        if folded:
+            self.rows, self.hunks = (_FILE,), ()
+        elif self._unfolded is not None:
+            self.rows, self.hunks = self._unfolded
+        else:
+            self.rows = self._rows(self.split)
+            if said:
                 self._insert_comments(max(20, width), opened)
+            self._unfolded = self.rows, self.hunks
 
     def _insert_comments(self, width: int, opened: frozenset[str]) -> None:
         """Put the comments behind the rows that they are on, and move the hunks that follow."""
@@ -186,8 +194,10 @@ class FileInDiff:
 
     def _code_rows(self, left: int, right: int) -> Sequence[Row]:
         """The rows of a line, or of two side by side: more than one where they are long and wrapped."""
-        sides = {place for place in (left, right) if place >= 0} if self._room else ()
-        return [Row(RowKind.CODE, left, right, part=part) for part in range(max(map(self._height, sides), default=1))]
+        if not self._room:
+            return (Row(RowKind.CODE, left, right),)
+        sides = {place for place in (left, right) if place >= 0}
+        return [Row(RowKind.CODE, left, right, part=part) for part in range(max(map(self._height, sides)))]
 
     def _height(self, place: int) -> int:
         line = self.patch.lines[place]
@@ -340,7 +350,7 @@ class DiffDocument:
     def ignore_space(self, ignores: bool) -> None:
         """Take lines that differ only in white space for the same, or not."""
         self.ignores_space = ignores
-        self.files = [FileInDiff(file.diff, ignores_space=ignores) for file in self.files]
+        self.files = [FileInDiff(file.diff, ignores_space=ignores, parsed=file.parsed) for file in self.files]
         self._lay_out()
 
     def is_folded(self, file: int) -> bool:

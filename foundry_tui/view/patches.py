@@ -139,10 +139,10 @@ def _without_space_changes(lines: Sequence[PatchLine]) -> list[PatchLine]:
         if context is not None:
             found.append(lines[context])
             continue
-        at = 0
+        at, bare = 0, [_bare(lines[place]) for place in added]
         for one in removed:
-            wanted = "".join(lines[one].text.split())
-            same = next((place for place in range(at, len(added)) if _bare(lines[added[place]]) == wanted), None)
+            wanted = _bare(lines[one])
+            same = bare.index(wanted, at) if wanted in bare[at:] else None
             if same is None:
                 found.append(lines[one])
                 continue

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
 from textual.geometry import Region
@@ -394,11 +395,10 @@ class DiffLines(Lines):
         strip = self._drawn.get(line)
         if strip is None:
             number, row = self.document.row_at(line)
-            strip = self._drawn[line] = self._strips.strip(number, self.document.files[number], row).simplify()
+            drawn = self._strips.strip(number, self.document.files[number], row).simplify()
+            strip = self._drawn[line] = padded(drawn, " ", Style.null())
         first, last = self.range
-        if first <= line <= last:
-            return padded(strip, glyphs.cursor, palette.cursor)
-        return padded(strip, " ", self.base)
+        return padded(strip.crop(1), glyphs.cursor, palette.cursor) if first <= line <= last else strip
 
     def _note_strip(self) -> Strip:
         return Strip([Segment(f" {self.note}", self._palette.dim)])

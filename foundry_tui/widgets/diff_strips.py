@@ -267,17 +267,24 @@ class DiffStrips:
         if wraps_in:
             starts = row_starts(text, code_room(wraps_in, self._digits(file), split=file.split), ended=line.ended)
             segments = _between(segments, *(*starts, None, None)[part : part + 2]) if part < len(starts) else []
-        code = Strip([Segment(piece, ground + style) for piece, style in segments])
-        if shift or code.cell_length > room:
-            shown = code.crop(shift, shift + room)
-            more = Segment(self.glyphs.ellipsis, palette.dim + self._ground(line))
-            if code.cell_length > shift + room and room:
-                shown = Strip([*shown.crop(0, room - 1), more])
-            if brought:
-                shown = Strip([more, *shown.crop(1)])
-            code = shown
-        code = code.adjust_cell_length(room, ground)
-        return [Segment("  " if part else f"{line.mark.value} ", base), *code]
+        code = [Segment(piece, ground + style) for piece, style in segments]
+        length = sum(segment.cell_length for segment in code)
+        if shift or length > room:
+            code, length = list(self._in_sight(Strip(code, length), shift, room, ground, brought=bool(brought))), room
+        mark = Segment("  " if part else f"{line.mark.value} ", base)
+        return [mark, *code, Segment(" " * (room - length), ground)] if length < room else [mark, *code]
+
+    def _in_sight(self, code: Strip, shift: int, room: int, ground: Style, *, brought: bool) -> Strip:
+        """`room` cells of a line from `shift` on, with a sign where some are left out. `brought`: they were moved into
+        sight by themselves, so that there is a sign at the beginning too.
+        """
+        shown = code.crop(shift, shift + room)
+        more = Segment(self.glyphs.ellipsis, self._palette.dim + Style(bgcolor=ground.bgcolor))
+        if code.cell_length > shift + room and room:
+            shown = Strip([*shown.crop(0, room - 1), more])
+        if brought:
+            shown = Strip([more, *shown.crop(1)])
+        return shown.adjust_cell_length(room, ground)
 
     def _words(self, file: FileInDiff, place: int, line: PatchLine) -> tuple[Spans, int]:
         """The words of the line that were changed, and where in it or in its other side the first of them is."""

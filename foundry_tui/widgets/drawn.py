@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Self
 
+from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
@@ -32,14 +33,14 @@ class Drawn(Widget):
 
 
 class Undecorated(Drawn):
-    """A widget without border, outline, tint and opacity, whose only padding is at the top: it keeps its drawn lines.
+    """A widget without border, outline, tint and opacity, and without padding at the bottom: it keeps its drawn lines.
 
     Textual takes every line apart and builds it anew for what such decorations need. Here a line stays the same strip
     until it is refreshed, so that filters need not be applied to it again.
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
         self._seen_lines: dict[int, Strip] = {}
         """The lines as they were drawn last, by their place in the widget."""
         self._seen_as: tuple[object, ...] = ()
@@ -61,11 +62,12 @@ class Undecorated(Drawn):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self.base = self.rich_style
-        width, top, height = self.region.width, self.styles.padding.top, self.content_region.height
+        width, padding, height = self.region.width, self.styles.padding, self.content_region.height
+        top, left = padding.top, padding.left
         around, background = self.background_colors
         behind = TextualStyle(background=around + background).rich_style
         filters = self.get_line_filters()
-        seen_as = (width, top, height, self.base, behind, background, *map(id, filters))
+        seen_as = (width, padding, height, self.base, behind, background, *map(id, filters))
         if seen_as != self._seen_as:
             self._seen_lines.clear()
             self._seen_as = seen_as
@@ -74,7 +76,10 @@ class Undecorated(Drawn):
             strip = self._seen_lines.get(y)
             if strip is None:
                 inside = top <= y < top + height
-                strip = self.render_line(y - top).adjust_cell_length(width, behind) if inside else blank(width, behind)
+                strip = self.render_line(y - top) if inside else blank(width, behind)
+                if inside and left:
+                    strip = Strip([Segment(" " * left, behind), *strip])
+                strip = strip.adjust_cell_length(width, behind)
                 for each in filters:
                     strip = strip.apply_filter(each, background)
                 self._seen_lines[y] = strip

@@ -8,7 +8,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from foundry_tui.widgets.drawn import Drawn
+from foundry_tui.widgets.drawn import Undecorated
 from foundry_tui.widgets.overlays import marked
 
 
@@ -18,7 +18,7 @@ def page_lines(pages: float, height: int) -> int:
     return lines or (1 if pages > 0 else -1)
 
 
-class Lines(Drawn, ScrollView, can_focus=False, inherit_bindings=False):
+class Lines(Undecorated, ScrollView, can_focus=False, inherit_bindings=False):
     """The base of views made of lines. Keys are the screen's: it calls `move` and its like.
 
     Subclasses say `line_count` and `strip_at`, and call `lines_changed` when either answers otherwise.
