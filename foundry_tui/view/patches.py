@@ -84,7 +84,7 @@ def parse_patch(text: str) -> Patch:
             new_end = 0 if line.startswith("diff --git ") else new_end
     if inside:
         hunks.append(Hunk(first, len(lines), skipped, heading))
-    return Patch(_plain_line_ends(lines), tuple(hunks), tuple(_notes(head)))
+    return Patch(_plain_line_ends(lines) if "\r" in text else lines, tuple(hunks), tuple(_notes(head)))
 
 
 def _plain_line_ends(lines: Sequence[PatchLine]) -> Sequence[PatchLine]:

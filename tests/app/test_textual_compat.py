@@ -17,6 +17,7 @@ import anyio
 import pytest
 from rich.cells import set_cell_size
 from rich.console import Console
+from rich.segment import Segment
 from rich.text import Text
 from textual import _time, message_pump
 from textual import timer as textual_timer
@@ -26,6 +27,7 @@ from textual.binding import BindingType
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import TextArea
@@ -210,6 +212,18 @@ async def test_a_timer_of_one_time_is_not_skipped(
     async with app.run_test() as pilot:
         await pilot.pause()
         assert app.done.is_set() is (timer is not Timer)
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_a_line_that_is_drawn_does_not_hold_itself(mended: bool) -> None:
+    """Textual's does, and is left for the garbage collector with all its caches."""
+    gc.collect()
+    gc.disable()
+    try:
+        (textual_compat._divided if mended else textual_compat._divided_by_textual)(Strip([Segment("code")]), [4])
+        assert (gc.collect() == 0) is mended
+    finally:
+        gc.enable()
 
 
 class _EnoughError(Exception):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from foundry_tui.cli.startup.garbage import collected_in_pauses
 from foundry_tui.contract.records import FileDiff
 from foundry_tui.widgets import changes
 from foundry_tui.widgets.changes import ChangesView
@@ -52,15 +53,14 @@ async def _keys(files: tuple[FileDiff, ...], width: int) -> dict[str, list[float
             "white space": [view.lines.toggle_space] * 6,
             "a newer diff": [lambda: view.show(files)] * 6,
         }
-        # As the app does with what it began with.
         gc.collect()
-        gc.freeze()
-        for name, calls in steps.items():
-            for call in calls:
-                began = time.perf_counter()
-                call()
-                await app.painted()
-                taken.setdefault(name, []).append(time.perf_counter() - began)
+        with collected_in_pauses(asyncio.get_running_loop(), time.monotonic):
+            for name, calls in steps.items():
+                for call in calls:
+                    began = time.perf_counter()
+                    call()
+                    await app.painted()
+                    taken.setdefault(name, []).append(time.perf_counter() - began)
     return taken
 
 
