@@ -173,17 +173,14 @@ class FileInDiff:
             first = -1
             for removed, added, context in runs(lines, hunk.first, hunk.last):
                 if context is not None:
-                    rows += self._code_rows(context, context)
+                    rows += self._code_rows([(context, context)])
                     continue
                 first = len(rows) if first < 0 else first
                 pairs = aligned(lines, removed, added)
                 for left, right in pairs:
                     if left >= 0 and right >= 0:
                         partners[left], partners[right] = right, left
-                if split:
-                    rows += (row for pair in pairs for row in self._code_rows(*pair))
-                else:
-                    rows += (row for place in (*removed, *added) for row in self._code_rows(place, place))
+                rows += self._code_rows(pairs if split else [(place, place) for place in (*removed, *added)])
             hunks.append(max(0, first))
         if not self.patch.hunks and self.diff.path != PULL_REQUEST:
             rows.append(Row(RowKind.NOTE, text=self._no_lines()))
@@ -192,12 +189,15 @@ class FileInDiff:
         self.hunks, self.partners = hunks, partners
         return rows
 
-    def _code_rows(self, left: int, right: int) -> Sequence[Row]:
-        """The rows of a line, or of two side by side: more than one where they are long and wrapped."""
+    def _code_rows(self, lines: Sequence[tuple[int, int]]) -> list[Row]:
+        """The rows of lines, each as it is left and right: more than one of a line that is long and wrapped."""
         if not self._room:
-            return (Row(RowKind.CODE, left, right),)
-        sides = {place for place in (left, right) if place >= 0}
-        return [Row(RowKind.CODE, left, right, part=part) for part in range(max(map(self._height, sides)))]
+            return [Row(RowKind.CODE, left, right) for left, right in lines]
+        return [
+            Row(RowKind.CODE, left, right, part=part)
+            for left, right in lines
+            for part in range(max(self._height(place) for place in {left, right} if place >= 0))
+        ]
 
     def _height(self, place: int) -> int:
         line = self.patch.lines[place]
