@@ -105,6 +105,10 @@ def needs_waiting(context: Context) -> str | None:
     return None if context.waiting else "no task waits for you"
 
 
+def needs_another_waiting(context: Context) -> str | None:
+    return None if context.waiting else "no other task waits for you"
+
+
 def why_no_way_back(context: Context) -> str | None:
     if context.screen != TASKS or context.filtered or context.selecting or context.peeking:
         return None

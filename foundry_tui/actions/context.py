@@ -74,7 +74,7 @@ class Context(Struct, frozen=True, kw_only=True):
     shown: int = 0
     """Tasks in the list, after filtering."""
     waiting: int = 0
-    """Tasks that wait for a person."""
+    """Tasks that wait for a person; of a task's screen, the others."""
     undoable: bool = False
     session: SessionSummary | None = None
     given: bool = False

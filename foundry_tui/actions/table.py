@@ -157,7 +157,7 @@ _TASKS_SCREEN: Sequence[Action] = (
     ),
     Action(
         "next_waiting",
-        "tab",
+        "tab,full_stop",
         "next ask",
         "Jump to the next task that waits for a person.",
         "Move",
@@ -167,7 +167,7 @@ _TASKS_SCREEN: Sequence[Action] = (
     ),
     Action(
         "previous_waiting",
-        "shift+tab",
+        "shift+tab,comma",
         "previous ask",
         "Jump back to the task before that waits for a person.",
         "Move",

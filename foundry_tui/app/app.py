@@ -29,6 +29,7 @@ from foundry_tui.app.confirmations import Confirmations
 from foundry_tui.app.first_run import FirstRun
 from foundry_tui.app.key_order import KeyOrder
 from foundry_tui.app.news import NewsNotifier
+from foundry_tui.app.next_ask import NextAsk
 from foundry_tui.app.notifications import TerminalNotifier
 from foundry_tui.app.options import Options
 from foundry_tui.app.task_actions import TaskActions
@@ -140,7 +141,9 @@ class FoundryApp(textual_compat.UnusedKeys, textual_compat.MendedApp):
         self.backend = BackendStart(self, run_backend, changed)
         self._first_run = FirstRun(self, ours=run_backend is not None, changed=changed)
         self.take_agents, self.look_for_agents = self._first_run.take, self._first_run.look
-        self._dispatch = ActionDispatch(self, self.options.keymap, self.task_actions, self._first_run, self)
+        next_ask = NextAsk(self)
+        self.asks_beside = next_ask.beside
+        self._dispatch = ActionDispatch(self, self.options.keymap, self.task_actions, next_ask, self._first_run, self)
         write, told = partial(textual_compat.write_to_terminal, self), self.options
         notifier = TerminalNotifier(write, self.bell, bell=told.bell, terminal=told.terminal_notifications)
         self.news = NewsNotifier(self, notifier, telling=told.notifications)
@@ -369,12 +372,12 @@ class FoundryApp(textual_compat.UnusedKeys, textual_compat.MendedApp):
         if self.screen in message.bar.ancestors:
             await self.action_act(message.action.id)
 
-    def open_task(self, task_id: str) -> None:
-        """Show a task, over the screen that is on top; nothing is asked of the network first."""
+    def open_task(self, task_id: str, *, instead: bool = False) -> None:
+        """Show a task, over the screen that is on top or in its stead; nothing is asked of the network first."""
         from foundry_tui.screens.task import TaskScreen
 
         self.news.opened(task_id)
-        self.push_screen(TaskScreen(task_id))
+        (self.switch_screen if instead else self.push_screen)(TaskScreen(task_id))
 
     def open_new_task(self, repo: str | None = None, draft: "CreateTask | None" = None) -> None:
         """Open the new-task dialog, for a repository, or filled in from an earlier request."""

@@ -90,6 +90,9 @@ class Shell(Protocol):
     def undoable(self) -> bool:
         """Whether something was done that `undo` takes back."""
 
+    def asks_beside(self, task_id: str) -> int:
+        """How many tasks wait for a person beside this one."""
+
     @property
     def leaving(self) -> frozenset[str]:
         """The tasks that will be archived in a moment, unless that is undone."""
@@ -102,8 +105,8 @@ class Shell(Protocol):
 
     # Where it leads.
 
-    def open_task(self, task_id: str) -> None:
-        """Show a task, over the screen that is on top."""
+    def open_task(self, task_id: str, *, instead: bool = False) -> None:
+        """Show a task, over the screen that is on top or in its stead."""
 
     async def action_act(self, action_id: str) -> None:
         """Do an action of the table, on the screen or else on the app, or say why it cannot be done."""

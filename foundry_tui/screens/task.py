@@ -172,6 +172,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
             session=session,
             permission=asked[0] if asked else None,
             files=len(self._side.work.files),
+            waiting=self.foundry.asks_beside(self.task_id),
             undoable=self.foundry.undoable,
             why_no_start=self.foundry.why_no_start,
         )
@@ -273,9 +274,7 @@ class TaskScreen(ScrollActions, PrerenderedScreen[None], OfflineBannerScreen[Non
     def _show_session(self) -> None:
         task, session = self.record, self.session
         self._visit(session)
-        asking = (
-            frozenset(permission.session_id for permission in open_permissions(task, None)) if task else frozenset()
-        )
+        asking = frozenset(each.session_id for each in open_permissions(task, None)) if task else frozenset()
         self._tabs.show(
             task.sessions if task is not None else (),
             session.session_id if session is not None else None,

@@ -363,10 +363,14 @@ class TasksScreen(OfflineBannerScreen[object]):
         self._list.move_group(1)
 
     def action_next_waiting(self) -> None:
-        self._list.move_waiting(1)
+        self._move_waiting(1)
 
     def action_previous_waiting(self) -> None:
-        self._list.move_waiting(-1)
+        self._move_waiting(-1)
+
+    def _move_waiting(self, direction: int) -> None:
+        if not self._list.move_waiting(direction):
+            self.foundry.reply("None of the tasks that the filter shows waits for you.")
 
     async def action_filter(self) -> None:
         if self._filter is None:

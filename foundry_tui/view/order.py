@@ -84,6 +84,21 @@ class TaskOrder:
         head = self._keys[task_id][0]
         return {each for each in self._sorted if self._keys[each][0] == head}
 
+    def beyond(self, task_id: str, direction: int, group: Group) -> str | None:
+        """The next task of this group after this one (or before), shown or not, from the end on to the beginning.
+
+        None where the group has no other.
+        """
+        here = self._keys.get(task_id)
+        there = (id_ for id_, its in self._groups.items() if its is group and id_ != task_id and id_ in self._keys)
+        others = sorted(there, key=self._keys.__getitem__, reverse=direction < 0)
+        after = (id_ for id_ in others if here is not None and (self._keys[id_] > here) is (direction > 0))
+        return next(after, others[0] if others else None)
+
+    def others(self, task_id: str, group: Group) -> int:
+        """How many tasks the group has beside this one."""
+        return self.counts[group] - (self._groups.get(task_id) is group)
+
     def reset(self) -> None:
         """Read all tasks anew and arrange them."""
         self._entries.clear()

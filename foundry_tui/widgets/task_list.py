@@ -200,20 +200,21 @@ class TaskList(Undecorated, ScrollView, can_focus=True, inherit_bindings=False):
             return False
         return says_all(task, self._columns, self.glyphs, self.keys)
 
-    def move_waiting(self, direction: int, without: Container[str] = ()) -> None:
-        """Move the cursor to the next task that waits for a person, from the end on to the beginning.
+    def move_waiting(self, direction: int, without: Container[str] = ()) -> bool:
+        """Move the cursor to the next task that waits for a person, from the end on to the beginning, if there is one.
 
         The tasks `without` wait no more, though the list has not heard of that.
         """
         waiting = [task_id for task_id in self.waiting() if task_id not in without]
         if not waiting:
-            return
+            return False
         here = self.order.position.get(self.cursor or "", -1)
         position = self.order.position
         if direction > 0:
             self.put_cursor(next((id_ for id_ in waiting if position[id_] > here), waiting[0]))
         else:
             self.put_cursor(next((id_ for id_ in reversed(waiting) if position[id_] < here), waiting[-1]))
+        return True
 
     def go_on_from(self, done: Container[str], wanted: Callable[[TaskSummary], bool]) -> None:
         """These tasks were seen to: a cursor on one of them goes on to the next that is wanted, below or above."""

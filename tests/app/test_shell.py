@@ -42,6 +42,7 @@ from foundry_tui.actions.context import (
 from foundry_tui.app import textual_compat, themes
 from foundry_tui.app.app import FoundryApp
 from foundry_tui.app.first_run import FirstRun
+from foundry_tui.app.next_ask import NextAsk
 from foundry_tui.app.options import Options
 from foundry_tui.app.task_actions import TaskActions
 from foundry_tui.client.freshness import Freshness, FreshnessState
@@ -129,7 +130,8 @@ def test_every_action_is_done_by_its_screen_or_the_app() -> None:
             owner = SCREENS[screen]
             parts = owner.PARTS if issubclass(owner, FoundryScreen) else ()
             done = any(
-                hasattr(each, f"action_{action.id}") for each in (owner, *parts, TaskActions, FirstRun, FoundryApp)
+                hasattr(each, f"action_{action.id}")
+                for each in (owner, *parts, TaskActions, NextAsk, FirstRun, FoundryApp)
             )
             assert done, f"{action.id} on {screen}"
 
