@@ -140,7 +140,7 @@ class Files(Protocol):
 
 
 class AgentRuntime(Protocol):
-    """Installs, starts and talks to agents. Idempotent by task id, session_id and prompt_id.
+    """Starts agents and talks to them. Idempotent by task id, session_id and prompt_id.
 
     Calls raise `backend_stub.domain.errors.CallError` (mostly `AgentError`) and may be cancelled at any await.
     """
@@ -155,7 +155,7 @@ class AgentRuntime(Protocol):
     """Told (task_id, session_id, changes) what an agent tells of a session; returns once it is kept."""
 
     async def ensure_agent(self, call: Call) -> None:
-        """Install and start the agent runtime in the task's sandbox."""
+        """Have what runs the agent ready in the task's sandbox; an agent that is not installed is an error that says how."""
         ...
 
     async def create_session(
