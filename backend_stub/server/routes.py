@@ -372,7 +372,8 @@ class Routes:
         cut = request.scope.get("state", {}).get(CUT)
         frames = await self._backend.streams.open(topic, request.headers.get("last-event-id"), cut)
         if topic.kind is TopicKind.TASK:
-            self._backend.pull_requests.look(topic.id)
+            pulls = self._backend.pull_requests
+            (pulls.look if "last-event-id" in request.headers else pulls.look_now)(topic.id)
             self._backend.far_readers.begin(topic.id)
         return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 

@@ -87,7 +87,8 @@ class PullRequests:
         self._last[task_id] = now
         found = await self._ask(way_home, call)
         changed = found is not None and replace(found, at=held.at) != held
-        if found is not None and changed:
+        if found is not None:
+            # Also without news it is told when it was looked at: who waits for its checks goes by no older word.
             await self._services.actors.of(task_id).commit(partial(_find, found=found))
         if found is not None and found.state not in IN_PROGRESS:
             return None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class NextAsk:
-    """The actions that lead from question to question: the list below the task's screen has its order, filtered or not."""
+    """The actions that lead from question to question, in the order of the list below, whatever its filter hides."""
 
     def __init__(self, host: "Host") -> None:
         self._host = host

@@ -78,6 +78,25 @@ async def test_it_is_looked_at_until_it_is_merged(tmp_path: Path, monkeypatch: p
         assert forge.looks == looks == 4
 
 
+async def test_when_it_was_looked_at_is_told_though_there_is_no_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge = Forge(PULL, replace(PULL, at=2), replace(PULL, at=3))
+    world = InProcess(tmp_path)
+    provider = world.provider()
+    monkeypatch.setattr(provider.way_home, "pull_request", forge.pull_request)
+    async with world.backend(provider, settings()) as backend:
+        task_id = await opened(world, backend)
+        before = (await backend.commands.task(task_id)).updated_at
+
+        def looked_at(task: TaskDetail) -> bool:
+            backend.pull_requests.look(task_id)
+            return task.pull_request is not None and task.pull_request.at == 3
+
+        await until(backend, task_id, looked_at)
+        assert (await backend.commands.task(task_id)).updated_at == before, "that is no news of the task"
+
+
 async def test_whoever_asks_what_is_said_of_it_has_it_looked_at_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

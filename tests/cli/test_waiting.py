@@ -1,15 +1,19 @@
 """When waiting is over, and with which exit code."""
 
+import time
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from foundry_tui.cli.follow.away_host import AwayHost
+from foundry_tui.cli.follow.pull_request import PATIENCE, Looks
 from foundry_tui.cli.follow.waiting import WaitCondition
+from foundry_tui.cli.parameters import PullRequestGoal
 from foundry_tui.cli.problems import DONE, FAILED, TASK_ERROR
 from foundry_tui.contract.activity import Activity, ActivityKind
 from foundry_tui.contract.hosts import away_words
+from foundry_tui.contract.pull_request import Checks, ChecksState, PullRequest, PullRequestState
 from foundry_tui.contract.records import HistoryEvent, HistoryKind
 from foundry_tui.contract.status import StageName, TaskStatus
 from tests.app.factories import make_detail
@@ -131,3 +135,32 @@ def test_that_a_host_is_away_and_back_is_said_once_each(capsys: pytest.CaptureFi
     for task in (away, replace(away, status=S.KILLING, activity=None)):
         host.look(task)
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_checks_are_judged_by_a_look_that_is_newer_than_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    def stands(at: int, checks: ChecksState, state: PullRequestState = PullRequestState.OPEN) -> PullRequest:
+        return PullRequest(number=7, url="u", title="t", state=state, at=at, checks=Checks(state=checks))
+
+    passing = Looks(PullRequestGoal.CHECKS)
+    assert [passing.judge(stands(at, ChecksState.PASSING)) for at in (1, 1, 2)] == [None, None, DONE]
+    looks = Looks(PullRequestGoal.CHECKS)
+    assert [looks.judge(stands(at, ChecksState.NONE)) for at in (1, 2, 2, 3)] == [None, None, None, FAILED]
+    assert capsys.readouterr().err == "foundry: no checks are reported for #7\n"
+    over = stands(1, ChecksState.PASSING, PullRequestState.MERGED)
+    assert [Looks(goal).judge(over) for goal in PullRequestGoal] == [DONE, DONE], "nobody looks at it any more"
+
+
+def test_a_look_that_never_comes_is_waited_for_only_while_it_could_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    looks = Looks(PullRequestGoal.CHECKS)
+    looks.may_come(True)
+    now[0] += PATIENCE - 1
+    looks.may_come(True)
+    assert looks.patience == 1.0 and not looks.gave_up
+    looks.may_come(False)
+    now[0] += PATIENCE
+    assert not looks.gave_up
+    looks.may_come(True)
+    now[0] += PATIENCE
+    assert looks.gave_up

@@ -80,6 +80,7 @@ def test_ctrl_c_leaves_it_running_and_says_so(shared: Cli) -> None:
     shared("kill", task_id, "--force", code=0)
 
 
+@pytest.mark.slow
 def test_a_pull_request_is_waited_for(shared: Cli) -> None:
     script = {"match": "wait for the forge", "pull_request": {"ms": 0, "checks": "failing"}}
     shared.set_script({"tasks": [script]})

@@ -46,8 +46,9 @@ def watch(
     With --for it also ends, with exit 7, when only a person can go on: the question is printed then, and what answers
     it; --through-questions waits on.
 
-    --for merged waits until the task's pull request is merged, --for checks until its checks have passed (failed ones,
-    and a pull request that is closed instead, are exit 1); a line is printed each time that it stands otherwise.
+    --for merged waits until the task's pull request is merged, --for checks until its checks have passed by a look that
+    is newer than the command (failed ones, none at all, and a pull request that is closed instead, are exit 1); a line
+    is printed each time that it stands otherwise.
 
     On a terminal it draws the stages as they go; in a pipe it prints one line an event (time, kind, words,
     tab-separated); with --json one object an event: {"event", "id", "data"}, and last a question that ended it. On

@@ -11,8 +11,8 @@ class AwayHost:
     def __init__(self) -> None:
         self._away = False
 
-    def look(self, task: TaskSummary) -> None:
-        """Say what has changed."""
+    def look(self, task: TaskSummary) -> bool:
+        """Say what has changed; whether it is away."""
         from foundry_tui.contract.hosts import away_words
         from foundry_tui.contract.task_words import waits_for_host
 
@@ -22,3 +22,4 @@ class AwayHost:
         elif self._away and not away and task.status not in ENDED | RELEASING:
             tell(f"foundry: the host {printable(task.host or '')} is back")
         self._away = away
+        return away

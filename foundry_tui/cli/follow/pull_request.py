@@ -18,6 +18,11 @@ from foundry_tui.contract.pull_request import IN_PROGRESS, ChecksState, PullRequ
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.view.way_home import pull_request_line
 
+PATIENCE = 60.0
+"""Seconds in which the backend, and the forge, have to say once how it stands."""
+LOOKS_FOR_NONE = 2
+"""How often in a row it is to be said that there are no checks before that is believed."""
+
 
 def await_pull_request(
     client: BlockingClient, task_id: str, goal: PullRequestGoal, *, named: str, timeout: float | None, as_json: bool
@@ -29,6 +34,7 @@ def await_pull_request(
     until = None if timeout is None else time.monotonic() + timeout
     shown: PullRequest | None = None
     host = AwayHost()
+    looks = Looks(goal)
     with asking_about(named), Feed(client, [Topic(TopicKind.TASK, task_id)]) as feed:
         try:
             while True:
@@ -36,21 +42,27 @@ def await_pull_request(
                 if left is not None and left <= 0:
                     stands = f"; it stands at {pull_request_line(shown)}" if shown is not None else ""
                     raise CommandError(f"{goal} was not reached in time{stands}", exit_code=problems.TIMED_OUT)
-                got = feed.next(left)
+                waits = [wait for wait in (left, looks.patience) if wait is not None]
+                got = feed.next(max(0.0, min(waits)) if waits else None)
                 if isinstance(got, Lost | Back):
                     tell(got.words)
+                    looks.may_come(isinstance(got, Back))
+                elif got is None and shown is not None and looks.gave_up:
+                    tell(f"foundry: how the checks of #{shown.number} stand cannot be found out now")
+                    tell(f"  at {iso_time(shown.at)} it was {printable(pull_request_line(shown))}")
+                    return problems.FAILED
                 elif got is not None:
                     if as_json:
                         JsonLines().raw(got)
                     task = _task_of(got, named)
                     if task is None:
                         continue
-                    host.look(task)
+                    looks.may_come(not host.look(task))
                     pull = _pull_request(task, named)
                     if not as_json and (shown is None or pull_request_line(shown) != pull_request_line(pull)):
                         _show(pull)
                     shown = pull
-                    code = _code(pull, goal)
+                    code = looks.judge(pull)
                     if code is not None:
                         return code
         except KeyboardInterrupt:
@@ -82,20 +94,65 @@ def _show(pull: PullRequest) -> None:
         say_row((iso_time(pull.at), line))
 
 
-def _code(pull: PullRequest, goal: PullRequestGoal) -> int | None:
-    if goal is PullRequestGoal.MERGED:
-        if pull.state is PullRequestState.MERGED:
+class Looks:
+    """Judges how a pull request stands. What is known of its checks when the waiting begins may be older than the last
+    push, so that the backend has to look once more first, and twice where there are none: they come a while after it.
+    """
+
+    def __init__(self, goal: PullRequestGoal) -> None:
+        self._goal = goal
+        self._at: int | None = None
+        self._count = 0
+        """How often it was looked at since the waiting began."""
+        self._until: float | None = None
+
+    def may_come(self, there: bool) -> None:
+        """Whether the backend, and the task's host, are there to look; that they came back begins the patience anew."""
+        if not there:
+            self._until = None
+        elif self._until is None:
+            self._until = time.monotonic() + PATIENCE
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds for which the first look is waited for still; None where nothing has to come by a time."""
+        if self._goal is PullRequestGoal.MERGED or self._count or self._until is None:
+            return None
+        return self._until - time.monotonic()
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the first look has not come in all that time."""
+        left = self.patience
+        return left is not None and left <= 0
+
+    def judge(self, pull: PullRequest) -> int | None:
+        """The exit code that this leads to, or None while there is more to wait for."""
+        if self._at is not None and pull.at > self._at:
+            self._count += 1
+        self._at = pull.at
+        if self._goal is PullRequestGoal.MERGED:
+            return _merged(pull)
+        if pull.state in IN_PROGRESS and not self._count:
+            return None
+        if pull.checks.state is ChecksState.PASSING:
             return problems.DONE
-        if pull.state is PullRequestState.CLOSED:
-            tell(f"foundry: #{pull.number} was closed, so it will not be merged")
+        if pull.checks.state is ChecksState.FAILING:
+            tell(f"foundry: failed: {printable(', '.join(pull.checks.names))}")
+            return problems.FAILED
+        if pull.state not in IN_PROGRESS:
+            tell(f"foundry: #{pull.number} is {pull.state}, and its checks have not ended")
+            return problems.FAILED
+        if pull.checks.state is ChecksState.NONE and self._count >= LOOKS_FOR_NONE:
+            tell(f"foundry: no checks are reported for #{pull.number}")
             return problems.FAILED
         return None
-    if pull.checks.state is ChecksState.PASSING:
+
+
+def _merged(pull: PullRequest) -> int | None:
+    if pull.state is PullRequestState.MERGED:
         return problems.DONE
-    if pull.checks.state is ChecksState.FAILING:
-        tell(f"foundry: failed: {printable(', '.join(pull.checks.names))}")
-        return problems.FAILED
-    if pull.state not in IN_PROGRESS:
-        tell(f"foundry: #{pull.number} is {pull.state}, and its checks have not ended")
+    if pull.state is PullRequestState.CLOSED:
+        tell(f"foundry: #{pull.number} was closed, so it will not be merged")
         return problems.FAILED
     return None
