@@ -207,7 +207,7 @@ def transcript(context: Context, task: str, last: bool, follow: bool, session: s
     detail = context.task(task)
     session_id = named_session(detail, session, task) if session else session_to_read(detail, task)
     if follow:
-        follow_conversation(context.client, session_id, given=task, as_json=as_json)
+        follow_conversation(context.client, session_id, task_id=detail.task_id, given=task, as_json=as_json)
         return
     found = on_session(context, task, session_id, "GET", "", SessionDetail)
     if last:

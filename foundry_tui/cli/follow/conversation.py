@@ -4,6 +4,7 @@ import random
 import time
 
 from foundry_tui.cli import problems
+from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.words import iso_time
 from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
@@ -14,7 +15,7 @@ from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.questions import Permission
-from foundry_tui.contract.records import ErrorKind, Prompt, SessionDetail, SessionState, SessionStatus
+from foundry_tui.contract.records import ErrorKind, Prompt, SessionDetail, SessionState, SessionStatus, TaskDetail
 from foundry_tui.contract.transcript import PermissionBody, PlanBody, ToolCallBody, TranscriptItem, TranscriptKind
 
 _COLOURS = {TranscriptKind.PROMPT: "cyan", TranscriptKind.PERMISSION: "yellow", TranscriptKind.NOTICE: "yellow"}
@@ -74,20 +75,26 @@ def words_of(item: TranscriptItem, asked: Permission | None = None) -> str:
     return body
 
 
-def follow_conversation(client: BlockingClient, session_id: str, *, given: str, as_json: bool) -> None:
-    """Print each item once it is complete, until the session is closed.
+def follow_conversation(client: BlockingClient, session_id: str, *, task_id: str, given: str, as_json: bool) -> None:
+    """Print each item once it is complete, until the session is closed; that the task's host is away is said.
 
     Raises `CommandError` when there is no such session, and when a person ends it.
     """
     follower = _Follower(client, as_json=as_json)
+    host = AwayHost()
+    topics = [Topic(TopicKind.SESSION, session_id), Topic(TopicKind.TASK, task_id)]
     try:
-        with Feed(client, [Topic(TopicKind.SESSION, session_id)]) as feed:
+        with Feed(client, topics) as feed:
             while not follower.over:
                 got = feed.next()
                 if isinstance(got, Lost | Back):
-                    tell(got.words)
-                elif isinstance(got, Event):
+                    # Both topics lose the same backend, which is said once.
+                    if got.topic is topics[0]:
+                        tell(got.words)
+                elif isinstance(got, Event) and got.topic.kind is TopicKind.SESSION:
                     follower.take(got)
+                elif isinstance(got, Event) and got.name in (EventName.SNAPSHOT, EventName.TASK):
+                    host.look(codec.decode(got.data, TaskDetail))
     except ProblemError as error:
         # a session topic that is unknown is a wrong value, not an unknown route
         if error.problem.status in (404, 422):
