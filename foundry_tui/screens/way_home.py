@@ -29,9 +29,7 @@ from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.way_home import (
     ARCHIVE,
     CANCEL,
-    RESOLVE,
     UNDO,
-    UPDATE,
     Choice,
     choices,
     last_operation,
@@ -179,10 +177,9 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
             # Who presses a key twice is not to take back what was just begun.
             return []
         ended = last_operation(task)
-        if ended is None or ended.operation_id != self._asked_id:
+        if ended is None or ended.operation_id != self._asked_id or ended.state is not OperationState.DONE:
+            # What failed is read first: a key that was meant for it is not to hand anything over, or push it.
             return [self._took]
-        if ended.state is not OperationState.DONE:
-            return [*([RESOLVE] if self._took == UPDATE else []), self._took]
         return [*(key for key in likely if key != self._took), self._took]
 
     def _stand_on(self, *keys: str) -> None:

@@ -162,7 +162,7 @@ async def test_the_list_gives_way_to_what_failed_and_to_the_keys(size: tuple[int
         assert "undo turn" in text_of(on)
 
 
-async def test_after_conflicts_the_agent_is_what_comes_next() -> None:
+async def test_after_conflicts_the_key_that_updated_hands_nothing_to_the_agent() -> None:
     async with stage(menu_scene(), size=(100, 30)) as on:
         held = on.store.detail(TASK)
         assert held is not None
@@ -176,8 +176,12 @@ async def test_after_conflicts_the_agent_is_what_comes_next() -> None:
         screen._asked_id = failed.operation_id
         _tells(on, failed, runs=False, work=replace(WORK, uncommitted=0, conflicts=("a.py",)))
         await on.flush()
+        assert "conflicts in a.py" in text_of(on)
         await on.press("enter")
-        assert on.commands.calls[-1] == ("operate", TASK, Update(resolve="agent"))
+        assert on.commands.calls[-1] == ("operate", TASK, Update())
+        screen.refused()
+        await on.press("j", "enter")
+        assert on.commands.calls[-1] == ("operate", TASK, Update(resolve="agent")), "that is one key further"
 
 
 async def test_an_open_pull_request_that_waits_is_looked_at_again_by_enter() -> None:
