@@ -139,6 +139,7 @@ class BackendCommands:
             life = self._store.life
             await self._api.prune(task_id)
             self._store.pruned(task_id, life)
+            self.comments.forget(task_id)
 
         self._settlement.send_command("prune", prune, task_id, lane=f"life:{task_id}", keep=kept.Prune(task_id))
 

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from foundry_tui.client.private_files import make_folder
-from foundry_tui.client.shared_file import alone, put_aside, replace_file
+from foundry_tui.client.shared_file import alone, lock_of, put_aside, replace_file
 from foundry_tui.contract import codec
 
 
@@ -82,6 +83,15 @@ class KeptComments:
         return self._change(
             task_id, lambda known: tuple(each for each in known if (each.comment_id, each.text) not in gone)
         )
+
+    def forget(self, task_id: str) -> None:
+        """The task is gone for good, and with it what was not sent. What cannot be removed stays."""
+        self._held.pop(task_id, None)
+        self._counts.pop(task_id, None)
+        if (path := self._path(task_id)) is not None:
+            for file in (path, lock_of(path)):
+                with suppress(OSError):
+                    file.unlink()
 
     def _change(self, task_id: str, change: Callable[[Comments], Comments]) -> Comments:
         path = self._path(task_id)

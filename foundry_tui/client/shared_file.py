@@ -14,10 +14,15 @@ if sys.platform != "win32":
     import fcntl
 
 
+def lock_of(path: Path) -> Path:
+    """The file beside it that is locked while one writes."""
+    return path.with_name(f".{path.name}.lock")
+
+
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Keep other apps from writing in between, where the platform has such locks."""
-    with os.fdopen(open_file(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_APPEND), "ab") as lock:
+    with os.fdopen(open_file(lock_of(path), os.O_WRONLY | os.O_APPEND), "ab") as lock:
         if sys.platform != "win32":
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -29,6 +29,11 @@ def test_comments_are_kept_until_they_are_sent_together(cli: Cli) -> None:
     assert "```\none = 1\n```\na" in sent["text"]
     assert cli("comments", task_id, code=0).out == ""
     assert "no comment to send" in cli("comments", task_id, "--send", code=1).err
+    cli("comment", task_id, "new.py:1", "and this?", code=0)
+    cli("kill", task_id, "--force", code=0)
+    cli("watch", task_id, "--for", "killed", "--timeout", "30s", code=0)
+    cli("prune", task_id, "--yes", code=0)
+    assert not list(cli.folder.rglob(f"*{task_id}.json*")), "what was not sent goes with its task"
 
 
 def test_nothing_outside_of_the_sandbox_is_quoted(cli: Cli, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import click
 from msgspec.structs import replace
 
 from foundry_tui.cli import problems
+from foundry_tui.cli.commands.comments import kept_comments
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import standing
@@ -277,6 +278,7 @@ def prune(context: Context, task: str, yes: bool, as_json: bool) -> None:
                 exit_code=problems.FAILED,
             ) from None
         raise
+    kept_comments(context).forget(task_id)
     if as_json:
         say_json({"task_id": task_id, "pruned": True})
     elif is_terminal():

@@ -62,7 +62,7 @@ def comment(context: Context, ctx: click.Context, task: str, place: str, text: s
     else:
         raise no_place
     with _told_apart():
-        _kept(context).put(detail.task_id, made)
+        kept_comments(context).put(detail.task_id, made)
     if as_json:
         say_json(made)
     else:
@@ -87,7 +87,7 @@ def comments(context: Context, task: str, send: bool, session: str | None, as_js
       foundry comments fix/login-redirect --send
     """
     detail = context.task(task)
-    kept = _kept(context)
+    kept = kept_comments(context)
     with _told_apart():
         known = kept.of(detail.task_id)
     where_now = _placed(context, detail, task, known)
@@ -147,7 +147,8 @@ def _told_apart() -> Iterator[None]:
         raise CommandError(f"comments cannot be kept: {error.strerror or error}") from None
 
 
-def _kept(context: Context) -> KeptComments:
+def kept_comments(context: Context) -> KeptComments:
+    """What was not sent yet to the backend that is spoken to."""
     target, own = context.target
     return KeptComments.beside(kept_for(target, own))
 
