@@ -155,7 +155,7 @@ class AgentRuntime(Protocol):
     """Told (task_id, session_id, changes) what an agent tells of a session; returns once it is kept."""
 
     async def ensure_agent(self, call: Call) -> None:
-        """Have what runs the agent ready in the task's sandbox; an agent that is not installed is an error that says how."""
+        """Have ready in the sandbox what runs the task's agent; for one not installed, the error says how to get it."""
         ...
 
     async def create_session(

@@ -77,7 +77,7 @@ async def find(
         if not rows:
             return await _page(tables, found, 0)
         tasks = [decode(summary, TaskSummary) for *_, summary in rows]
-        held = await tables.apart(holding, tasks)
+        held = await tables.compute(holding, tasks)
         found += [task for task in tasks if task.task_id in held]
         age = rows[-1][:2]
     if age is None:

@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from backend_stub.domain.storage import Change, ItemKey, LeftoverRow, TaskState
 from backend_stub.storage import lists, reading, writing
-from backend_stub.storage.tables import Read, Tables
+from backend_stub.storage.tables import Query, Tables
 from backend_stub.storage.writing import Transaction
 from foundry_tui.contract.attachments import NewAttachments
 from foundry_tui.contract.records import HistoryEvent, LogLine, Operation, Repo, SessionSummary, TaskDetail, TaskSummary
@@ -31,7 +31,7 @@ class TableStorage(ABC):
         """Call `read` in one transaction that sees what is committed now; raises `StorageUnavailableError`."""
 
     @abstractmethod
-    async def submit(self, job: Job, first: Read | None = None) -> Any:
+    async def submit(self, job: Job, first: Query | None = None) -> Any:
         """Do the job in a transaction, commit it, and give back what it returned; what it raises is raised.
 
         `first` is what it reads before all else, for an engine that can ask for that as the transaction begins.

@@ -7,12 +7,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Row = tuple[Any, ...]
-Refusal = Callable[[], Awaitable[Exception]]
-"""Finds out why a statement changed nothing."""
+WhyUnchanged = Callable[[], Awaitable[Exception]]
+"""Finds out, after a statement changed no row, why; the error to be raised."""
 
 
-class Read(NamedTuple):
-    """A named statement that reads, with its values."""
+class Query(NamedTuple):
+    """A named statement that reads, and its values."""
 
     name: str
     values: tuple[object, ...]
@@ -35,16 +35,16 @@ class Tables(Protocol):
 
     async def do(self, name: str, *values: object) -> None: ...
 
-    async def must_change(self, refusal: Refusal, name: str, *values: object) -> None:
-        """Execute it; when it changes no row, what the refusal finds is raised, here or by `settle`."""
+    async def must_change(self, why: WhyUnchanged, name: str, *values: object) -> None:
+        """Execute it; when it changes no row, the error that `why` finds is raised, here or by `settle`."""
         ...
 
     async def settle(self) -> None:
         """Wait until all is executed."""
         ...
 
-    async def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call what may take its time, where it holds nobody up."""
+    async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that computes for long: in a thread of its own where the transaction is on the event loop."""
         ...
 
 

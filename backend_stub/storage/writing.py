@@ -15,7 +15,7 @@ from backend_stub.domain.errors import (
 )
 from backend_stub.domain.events import Event
 from backend_stub.domain.storage import Change, SessionOffer
-from backend_stub.storage.tables import Read, Refusal, Tables, fetch_known, fetch_one
+from backend_stub.storage.tables import Query, Tables, WhyUnchanged, fetch_known, fetch_one
 from foundry_tui.contract.attachments import encode_attachments
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.events import EventName, TaskRemoved
@@ -80,11 +80,11 @@ class Transaction:
         del self.events[length:]
 
 
-def first_read(change: Change) -> Read | None:
+def first_read(change: Change) -> Query | None:
     """What `apply` reads of the change before all else."""
     if change.expected:
-        return Read("tasks.kept", (change.task.task_id,))
-    return None if change.repo is None else Read("repos.one", (change.repo.repo_id,))
+        return Query("tasks.kept", (change.task.task_id,))
+    return None if change.repo is None else Query("repos.one", (change.repo.repo_id,))
 
 
 async def apply(change: Change, transaction: Transaction) -> Sequence[HistoryEvent]:
@@ -311,8 +311,8 @@ async def _write_repo(repo: Repo, transaction: Transaction) -> None:
     await transaction.tables.do("repos.write", repo.repo_id, seq, body)
 
 
-def _refused(error: StorageError) -> Refusal:
-    async def refusal() -> Exception:
+def _refused(error: StorageError) -> WhyUnchanged:
+    async def why() -> Exception:
         return error
 
-    return refusal
+    return why

@@ -15,8 +15,8 @@ from backend_stub.storage import lists
 from backend_stub.storage.postgres import open_shared, writer
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connect
+from backend_stub.storage.postgres.event_rows import MOST
 from backend_stub.storage.postgres.tables import SQL, OneStatement
-from backend_stub.storage.postgres.written import MOST
 from foundry_tui.contract.codec import encode
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import HistoryKind, TaskDetail
@@ -175,7 +175,7 @@ async def test_the_log_has_all_of_a_change_as_long_as_a_host_of_the_version_befo
         )
         for task_id, goes_on, is_whole in (("t", True, True), ("u", False, True), ("v", True, False)):
             await shared.hosts.all()
-            shared.storage.writer.at_once.alone = goes_on
+            shared.storage.writer.one_statement.alone = goes_on
             change = full(task_id)
             await shared.storage.commit(change)
             bodies = [

@@ -16,7 +16,7 @@ from msgspec import structs
 from backend_stub import storage as engines
 from backend_stub.domain.errors import DatabaseUnusableError, IdTakenError, OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.events import Committed
-from backend_stub.storage.postgres import migration, single, writer
+from backend_stub.storage.postgres import migration, single_statements, writer
 from backend_stub.storage.postgres.address import Address, parse_address
 from backend_stub.storage.postgres.connections import answered
 from backend_stub.storage.postgres.log import Log, Own
@@ -232,7 +232,7 @@ async def test_what_others_commit_in_place_of_what_is_cut_off_is_told_as_theirs(
 ) -> None:
     here, there = backends.one("here"), backends.one("there")
     looked = anyio.Event()
-    until_known, found = Log.until_known, Log.found
+    until_known, found = Log.until_known, Log.tell_rows
 
     async def wait(log: Log) -> None:
         if log._attempt is not None:
@@ -251,13 +251,13 @@ async def test_what_others_commit_in_place_of_what_is_cut_off_is_told_as_theirs(
 
         async def find_out(xid: str, own: Own | None) -> bool | None:
             monkeypatch.setattr(Log, "until_known", wait)
-            monkeypatch.setattr(Log, "found", tell)
+            monkeypatch.setattr(Log, "tell_rows", tell)
             await other.commit(with_rows("other"))
             await looked.wait()
             return await was_committed(xid, own)
 
         monkeypatch.setattr(storage.writer, "_was_committed", find_out)
-        storage.writer.at_once.alone = False
+        storage.writer.one_statement.alone = False
         cut_off(backends, 1)
         await storage.commit(first_change("u"))
         (last,) = backends.execute("SELECT seq FROM foundry.meta")[0]
@@ -285,7 +285,7 @@ async def test_who_waits_for_one_that_stands_still_keeps_its_place(backends: Bac
     ):
         await storage.commit(first_change("t"))
         assert isinstance(storage, PostgresStorage)
-        storage.writer.at_once.alone = alone
+        storage.writer.one_statement.alone = alone
         await frozen.execute("BEGIN")
         await frozen.execute(TAKE)
         async with anyio.create_task_group() as tasks:
@@ -384,8 +384,8 @@ async def test_one_that_runs_goes_on_beside_a_newer_version_but_is_not_started_a
 
 
 async def test_why_hosts_cannot_be_asked_of_is_told(backends: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single, "PATIENCE", 0.1)
-    async with single.open_statements(parse_address(backends.url)) as statements:
+    monkeypatch.setattr(single_statements, "PATIENCE", 0.1)
+    async with single_statements.open_statements(parse_address(backends.url)) as statements:
         backends.server.execute(f"ALTER DATABASE {backends.name} ALLOW_CONNECTIONS false")
         backends.server.cut_connections(backends.name)
         with pytest.raises(StorageUnavailableError, match="not currently accepting connections"):

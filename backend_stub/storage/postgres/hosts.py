@@ -15,8 +15,8 @@ from backend_stub.domain.errors import StartError
 from backend_stub.domain.hosts import HomelessTask, HostIdentity, HostReport
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connected
-from backend_stub.storage.postgres.single import Statements
-from backend_stub.storage.postgres.written import READS
+from backend_stub.storage.postgres.event_rows import READS
+from backend_stub.storage.postgres.single_statements import SingleStatements
 from foundry_tui.contract.codec import decode, encode
 from foundry_tui.contract.hosts import Host, HostState
 
@@ -36,10 +36,10 @@ _LOOK_SECONDS = 10.0
 class PostgresHosts:
     """See `backend_stub.domain.hosts.HostTable`."""
 
-    def __init__(self, statements: Statements, address: Address) -> None:
+    def __init__(self, statements: SingleStatements, address: Address) -> None:
         self.registered: tuple[str, int] | None = None
         """The id and lease of the host that this process began as last."""
-        self.read_what_lacks = False
+        self.all_read_short_events = False
         """Whether all hosts that are known read events that lack what there is very many of; see `written`. A lost one
         counts too: it may be back and read on where it was, unless it was lost for longer than a machine sleeps.
         """
@@ -92,7 +92,7 @@ class PostgresHosts:
 
     async def all(self) -> Sequence[Host]:
         rows = await self._statements.fetch("hosts.all", GONE_SECONDS)
-        self.read_what_lacks = all(reads >= READS or gone for *_, reads, gone in rows)
+        self.all_read_short_events = all(reads >= READS or gone for *_, reads, gone in rows)
         return [
             _host(host_id, name, state, decode(report, HostReport), at) for host_id, name, state, report, at, *_ in rows
         ]
@@ -149,7 +149,7 @@ class PostgresHosts:
 class SharedJournal:
     """The journal of a demo world that several hosts have in common; see `backend_stub.demo.journal.Journal`."""
 
-    def __init__(self, statements: Statements) -> None:
+    def __init__(self, statements: SingleStatements) -> None:
         self._statements = statements
         self._seen: Counter[str] = Counter()
         """The number of the last line that was told, by task_id."""

@@ -19,20 +19,20 @@ from psycopg import AsyncConnection
 from backend_stub.domain.events import Committed, Event
 from backend_stub.storage.postgres.address import Address
 from backend_stub.storage.postgres.connections import connected
+from backend_stub.storage.postgres.event_rows import completed, event_of
 from backend_stub.storage.postgres.reasons import why_unreachable
 from backend_stub.storage.postgres.tables import SQL
-from backend_stub.storage.postgres.written import completed, event_of
 from backend_stub.storage.tables import Row
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 2.0
-"""After so long it is read on without being told to: whatever became of a notification, nothing is lost."""
+REREAD_SECONDS = 2.0
+"""The log is read on this often without any notification: one that is lost delays an event by so much, no more."""
 KEPT_SECONDS = 3_600
 """How long the log is kept; whoever was away for longer reads the rows."""
 _PRUNE_SECONDS = 60.0
-_AT_ONCE = 500
-"""Events that are read at once."""
+_PAGE = 500
+"""Events that are read together."""
 _LONGEST_WAIT = 2.0
 """Seconds between two attempts to connect."""
 
@@ -61,16 +61,16 @@ class Log:
         self._tell = tell
         self._own: dict[int, Own] = {}
         self._attempt: anyio.Event | None = None
-        """Set once it is known what became of the commit that this process attempts."""
+        """The commit that this process tries to make, if any; set once it is known whether it was made."""
 
     @property
-    def is_even(self) -> bool:
-        """Whether all that this process has committed is told, so that `seq` may be the last that there is."""
+    def has_told_all(self) -> bool:
+        """Whether every commit of this process has been told. Then `seq` is the last one, unless others commit."""
         return not self._own
 
     @contextmanager
-    def attempting(self) -> Iterator[None]:
-        """Meanwhile nobody tells of what others commit: whose the next seq is will be known at the end."""
+    def trying_to_commit(self) -> Iterator[None]:
+        """Within this, nothing that others commit is told: the next seq may be this process's own commit."""
         self._attempt = anyio.Event()
         try:
             yield
@@ -78,12 +78,12 @@ class Log:
             self._is_known()
 
     async def until_known(self) -> None:
-        """Wait until this process attempts nothing."""
+        """Wait until this process is not trying to commit."""
         while self._attempt is not None:
             await self._attempt.wait()
 
     def expect(self, own: Own) -> None:
-        """This process is about to commit it, and attempts that until it was `committed` or is to be forgotten."""
+        """This process tries to commit it, until `committed` or `forget` says what became of it."""
         self._own[own.first] = own
         self._attempt = anyio.Event()
 
@@ -103,13 +103,13 @@ class Log:
         if attempt is not None:
             attempt.set()
 
-    def tells(self, seq: int) -> bool:
-        """Whether nothing is to be read to tell of this seq: it is told, or is what this process is about to tell."""
+    def must_be_read(self, seq: int) -> bool:
+        """Whether the log has to be read up to this seq: it has not been told, and others made some of it."""
         own = self._own.get(self.seq + 1)
-        return seq <= self.seq or (own is not None and own.last == seq)
+        return seq > self.seq and (own is None or own.last != seq)
 
-    def found(self, rows: Sequence[Row]) -> None:
-        """Rows of the log, in order; those that were told are passed over."""
+    def tell_rows(self, rows: Sequence[Row]) -> None:
+        """Tell of these rows of the log, in order, but of none that has been told."""
         others: list[Event] = []
         for row in rows:
             seq = row[0]
@@ -188,17 +188,17 @@ class Follower:
             if time.monotonic() - self._pruned_at > _PRUNE_SECONDS:
                 self._pruned_at = time.monotonic()
                 await connection.execute(SQL["events.prune"], (self._kept_seconds,))
-            async for notice in connection.notifies(timeout=LOOK_SECONDS):
+            async for notice in connection.notifies(timeout=REREAD_SECONDS):
                 await self._log.until_known()
-                if not self._log.tells(int(notice.payload)):
+                if self._log.must_be_read(int(notice.payload)):
                     break
 
     async def _read_on(self, connection: AsyncConnection) -> None:
         while True:
-            cursor = await connection.execute(SQL["events.after"], (self._log.seq, _AT_ONCE), binary=True)
+            cursor = await connection.execute(SQL["events.after"], (self._log.seq, _PAGE), binary=True)
             rows = await cursor.fetchall()
             whole = await completed(rows, connection)
             await self._log.until_known()
-            self._log.found(whole)
-            if len(rows) < _AT_ONCE:
+            self._log.tell_rows(whole)
+            if len(rows) < _PAGE:
                 return

@@ -8,7 +8,7 @@ from pathlib import Path
 from backend_stub.domain.hosts import HostIdentity
 from backend_stub.storage.postgres.address import parse_address
 from backend_stub.storage.postgres.hosts import PostgresHosts, SharedJournal, connections_of
-from backend_stub.storage.postgres.single import open_statements
+from backend_stub.storage.postgres.single_statements import open_statements
 from backend_stub.storage.postgres.storage import PostgresStorage, open_storage
 
 
@@ -35,7 +35,7 @@ async def open_shared(url: str, folder: Path, me: HostIdentity, now: Callable[[]
             folder,
             now,
             fence=lambda: hosts.registered,
-            may_lack=lambda: hosts.read_what_lacks,
+            may_shorten=lambda: hosts.all_read_short_events,
             application=application,
         )
         async with opening as storage:

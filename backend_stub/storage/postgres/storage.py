@@ -19,16 +19,16 @@ from backend_stub.domain.storage import Change, Fault, Reader
 from backend_stub.storage import reading, writing
 from backend_stub.storage.postgres.address import Address, parse_address
 from backend_stub.storage.postgres.connections import Readers, answered, check_server, connected
+from backend_stub.storage.postgres.event_rows import MayShorten
 from backend_stub.storage.postgres.log import KEPT_SECONDS, Follower, Log
 from backend_stub.storage.postgres.migration import migrate
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
 from backend_stub.storage.postgres.tables import SQL
 from backend_stub.storage.postgres.writer import Fence, Writer
-from backend_stub.storage.postgres.written import MayLack
 from backend_stub.storage.pulse import Pulse
 from backend_stub.storage.table_events import TableEvents
 from backend_stub.storage.table_storage import Job, TableStorage
-from backend_stub.storage.tables import Read, Tables
+from backend_stub.storage.tables import Query, Tables
 from foundry_tui.contract.records import HistoryEvent, Repo
 
 MAKERS = 40
@@ -52,7 +52,7 @@ class PostgresStorage(TableStorage):
         now: Callable[[], int],
         kept_seconds: float,
         fence: Fence,
-        may_lack: MayLack,
+        may_shorten: MayShorten,
     ) -> None:
         last = pulse.last()
         self.last_alive = last.at if last is not None and last.database == database else None
@@ -62,7 +62,7 @@ class PostgresStorage(TableStorage):
         self._pulse = pulse
         self._clock = now
         self._log = Log(self._tell, seq)
-        self.writer = Writer(address, self._log, database, fence, may_lack)
+        self.writer = Writer(address, self._log, database, fence, may_shorten)
         self.follower = Follower(address, self._log, self._changed_life, kept_seconds)
         self._makers = anyio.CapacityLimiter(MAKERS)
         self._closed = False
@@ -74,7 +74,7 @@ class PostgresStorage(TableStorage):
         self._check_open()
         return await self.readers.read(read, *args, **kwargs)
 
-    async def submit(self, job: Job, first: Read | None = None) -> Any:
+    async def submit(self, job: Job, first: Query | None = None) -> Any:
         self._check_open()
         return await self.writer.submit(job, first)
 
@@ -113,7 +113,7 @@ class PostgresStorage(TableStorage):
     def _tell(self, committed: Committed) -> None:
         # The pulse comes before anybody is told, so that nobody ever saw more than it knows of.
         self.beat()
-        self.writer.at_once.told(committed)
+        self.writer.one_statement.follow(committed)
         self.events.tell(committed)
 
     def _check_open(self) -> None:
@@ -155,14 +155,14 @@ async def open_storage(
     *,
     kept_seconds: float = KEPT_SECONDS,
     fence: Fence = lambda: None,
-    may_lack: MayLack = lambda: True,
+    may_shorten: MayShorten = lambda: True,
     application: str = "foundry",
 ) -> AsyncIterator[PostgresStorage]:
     """The storage in this database, its tables made or migrated if need be; closed at the end.
 
     `folder` is the backend's own, where it keeps how far it had come. `now` is the time of day in milliseconds. Other
     processes are told of commits for `kept_seconds`; one that was away for longer reads the rows. `fence` tells under
-    which lease this host writes, `may_lack` whether all hosts read events that lack what there is very many of;
+    which lease this host writes, `may_shorten` whether the log may have records of very many parts in the short form;
     `application` is what its connections are called.
     Raises `DatabaseUnusableError` with a sentence that says what to do when the database cannot be used.
     """
@@ -173,7 +173,7 @@ async def open_storage(
     except BaseException:
         pulse.close()
         raise
-    storage = PostgresStorage(address, database, seq, pulse, now, kept_seconds, fence, may_lack)
+    storage = PostgresStorage(address, database, seq, pulse, now, kept_seconds, fence, may_shorten)
     await storage.readers.open()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(storage.writer.run)

@@ -11,14 +11,14 @@ import anyio.to_thread
 from psycopg import AsyncConnection, AsyncCursor
 
 from backend_stub.storage.statements import read_statements
-from backend_stub.storage.tables import Read, Refusal, Row
+from backend_stub.storage.tables import Query, Row, WhyUnchanged
 
 SQL = {
     name: statement.replace("%", "%%").replace("?", "%s").encode()
     for name, statement in read_statements(Path(__file__).with_name("sql")).items()
 }
 
-NOTHING: Mapping[Read, Sequence[Row]] = {}
+NOTHING: Mapping[Query, Sequence[Row]] = {}
 TOGETHER = 16
 """Statements that are sent as one, at most."""
 
@@ -32,7 +32,7 @@ class _Written:
 
     name: str
     values: Sequence[object]
-    refusal: Refusal | None
+    why: WhyUnchanged | None
 
 
 class PostgresTables:
@@ -46,7 +46,7 @@ class PostgresTables:
     """
 
     def __init__(
-        self, connection: AsyncConnection, read: Mapping[Read, Sequence[Row]] = NOTHING, *, strict: bool = False
+        self, connection: AsyncConnection, read: Mapping[Query, Sequence[Row]] = NOTHING, *, strict: bool = False
     ) -> None:
         self._connection = connection
         self._read = dict(read)
@@ -55,7 +55,7 @@ class PostgresTables:
         self._unsure: list[tuple[AsyncCursor[Row], Sequence[_Written]]] = []
 
     async def fetch(self, name: str, *values: object) -> Sequence[Row]:
-        if (known := self._read.pop(Read(name, values), None)) is not None:
+        if (known := self._read.pop(Query(name, values), None)) is not None:
             return known
         await self._send()
         return await (await self._run(SQL[name], values)).fetchall()
@@ -68,8 +68,8 @@ class PostgresTables:
     async def do(self, name: str, *values: object) -> None:
         await self._write(_Written(name, values, None))
 
-    async def must_change(self, refusal: Refusal, name: str, *values: object) -> None:
-        await self._write(_Written(name, values, refusal))
+    async def must_change(self, why: WhyUnchanged, name: str, *values: object) -> None:
+        await self._write(_Written(name, values, why))
 
     async def settle(self) -> None:
         await self._send()
@@ -77,10 +77,10 @@ class PostgresTables:
         for cursor, written in unsure:
             (counts,) = await cursor.fetchall()
             for count, each in zip(counts, written, strict=True):
-                if not count and each.refusal is not None:
-                    raise await each.refusal()
+                if not count and each.why is not None:
+                    raise await each.why()
 
-    async def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(partial(work, *args, **kwargs))
 
     async def _write(self, written: _Written) -> None:
@@ -93,7 +93,7 @@ class PostgresTables:
         """Have what waits executed, without waiting for it."""
         written, self._written = self._written, []
         if written:
-            must_change = tuple(each.refusal is not None for each in written) if self._strict else None
+            must_change = tuple(each.why is not None for each in written) if self._strict else None
             statement = _together(tuple(each.name for each in written), must_change)
             cursor = await self._run(statement, [value for each in written for value in each.values])
             if not self._strict:
@@ -103,46 +103,46 @@ class PostgresTables:
         return await self._connection.execute(statement, values, binary=True)
 
 
-class NotAtOnceError(Exception):
-    """What is done here needs more than one statement."""
+class MoreStatementsNeededError(Exception):
+    """The change cannot be made by one statement: something has to be read, or waited for, first."""
 
 
 class OneStatement:
-    """See `Tables`: what is written is gathered, to be sent as one statement, which fails where one that must change
-    something does not.
+    """See `Tables`: what is written is gathered and sent as one statement. That fails, whole, where a part that must
+    change a row changes none.
 
-    `known` gives what is known without reading. Raises `NotAtOnceError`.
+    `known` gives rows that are known without reading. Raises `MoreStatementsNeededError`.
     """
 
-    def __init__(self, known: Callable[[Read], Sequence[Row] | None]) -> None:
+    def __init__(self, known: Callable[[Query], Sequence[Row] | None]) -> None:
         self._known = known
         self._written: list[tuple[str, Sequence[object], bool]] = []
 
     async def fetch(self, name: str, *values: object) -> Sequence[Row]:
-        rows = self._known(Read(name, values))
+        rows = self._known(Query(name, values))
         if rows is None or self._written:
-            raise NotAtOnceError
+            raise MoreStatementsNeededError
         return rows
 
     async def change(self, name: str, *values: object) -> int:
-        raise NotAtOnceError
+        raise MoreStatementsNeededError
 
     async def do(self, name: str, *values: object) -> None:
         self.add(name, values)
 
-    async def must_change(self, refusal: Refusal, name: str, *values: object) -> None:
+    async def must_change(self, why: WhyUnchanged, name: str, *values: object) -> None:
         self.add(name, values, must_change=True)
 
     async def settle(self) -> None:
-        raise NotAtOnceError
+        raise MoreStatementsNeededError
 
-    async def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        raise NotAtOnceError
+    async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        raise MoreStatementsNeededError
 
     def add(self, name: str, values: Sequence[object], *, must_change: bool = False, first: bool = False) -> None:
         """Have this be done with the rest, or before it."""
         if len(self._written) == TOGETHER or not all(_can_join(other, name) for other, *_ in self._written):
-            raise NotAtOnceError
+            raise MoreStatementsNeededError
         self._written.insert(0 if first else len(self._written), (name, values, must_change))
 
     async def send(self, connection: AsyncConnection) -> None:

@@ -15,14 +15,14 @@ from psycopg import AsyncConnection, AsyncPipeline, errors
 from backend_stub.domain.errors import OutcomeUnknownError, StorageUnavailableError
 from backend_stub.domain.events import Event
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.at_once import AtOnce, is_kept
 from backend_stub.storage.postgres.connections import answered, connect, connected, is_heard
+from backend_stub.storage.postgres.event_rows import MayShorten, rows_of
 from backend_stub.storage.postgres.log import Log, Own
+from backend_stub.storage.postgres.one_statement import OneStatementCommits, is_kept
 from backend_stub.storage.postgres.reasons import why_not, why_unreachable
 from backend_stub.storage.postgres.tables import SQL, PostgresTables
-from backend_stub.storage.postgres.written import MayLack, written_of
 from backend_stub.storage.table_storage import Job
-from backend_stub.storage.tables import Read, Row
+from backend_stub.storage.tables import Query, Row
 from backend_stub.storage.writing import Transaction
 
 logger = logging.getLogger(__name__)
@@ -30,17 +30,17 @@ logger = logging.getLogger(__name__)
 GATHER = 256
 """Changes that one commit takes at most."""
 SETTLE_SECONDS = 5.0
-"""How long it is tried to find out what became of a commit whose connection was lost."""
-LOOK_SECONDS = 1.0
-"""After so long it is looked, again and again, what those stand at that are waited for."""
+"""How long the writer tries to find out what became of a commit whose connection was lost."""
+WATCH_SECONDS = 1.0
+"""How often, while this host waits for its turn to commit, it looks whether another host stands still in a commit."""
 STILL_SECONDS = 0.8
-"""How long one may stand still in its commit, which keeps all others from theirs."""
+"""How long a host may stand still in its commit, which keeps all others from theirs, before it is cut off."""
 TURN_SECONDS = 8.0
-"""How long is waited for others that commit."""
+"""How long this host waits for its turn, while others commit."""
 TRIES = 4
-"""How often a change is done that is cut off each time: who stood still once may do so again."""
+"""How often a commit is tried that others cut off because this host stood still: it may do so more than once."""
 COMMIT_SECONDS = 10.0
-"""How long PostgreSQL may take until it is this host's turn, and then for the commit."""
+"""How long PostgreSQL may take until it is this host's turn, and as long again for the commit."""
 
 
 Fence = Callable[[], tuple[str, int] | None]
@@ -52,7 +52,7 @@ class _Waiting:
     """A job with what it reads first, and what became of it once that is `known`."""
 
     job: Job
-    first: Read | None
+    first: Query | None
     known: anyio.Event = field(default_factory=anyio.Event)
     result: Any = None
     error: Exception | None = None
@@ -65,7 +65,7 @@ class _Begun:
     connection: AsyncConnection
     seq: int
     xid: str
-    read: Mapping[Read, Sequence[Row]]
+    read: Mapping[Query, Sequence[Row]]
 
 
 @dataclass(frozen=True)
@@ -79,24 +79,24 @@ class _Refusal:
 class Writer:
     """Commits jobs as long as it runs. `life` names the database; one of another name is not written to."""
 
-    def __init__(self, address: Address, log: Log, life: str, fence: Fence, may_lack: MayLack) -> None:
+    def __init__(self, address: Address, log: Log, life: str, fence: Fence, may_shorten: MayShorten) -> None:
         self.refusal: _Refusal | None = None
         """Why the last commit could not be made."""
         self._address = address
         self._log = log
         self._life = life
         self._fence = fence
-        self._may_lack = may_lack
+        self._may_shorten = may_shorten
         self._connection: AsyncConnection | None = None
         self._waits_since: float | None = None
         """Since when this host waits for its turn to commit."""
-        self.at_once = AtOnce(log, life, may_lack)
+        self.one_statement = OneStatementCommits(log, life, may_shorten)
         self._waiting: deque[_Waiting] = deque()
         self._news = anyio.Event()
         self._closed = False
         self._finished = anyio.Event()
 
-    async def submit(self, job: Job, first: Read | None) -> Any:
+    async def submit(self, job: Job, first: Query | None) -> Any:
         """See `TableStorage.submit`."""
         if self._closed:
             raise StorageUnavailableError("the backend is shutting down")
@@ -131,10 +131,13 @@ class Writer:
             await self._hang_up()
 
     async def watch(self) -> None:
-        """Cut off whoever stands still and keeps this host from its turn, which keeps its place; until cancelled."""
+        """While this host waits for its turn to commit, cut off a host that stands still in its own; until cancelled.
+
+        This host keeps its place among those that wait.
+        """
         while True:
-            await anyio.sleep(LOOK_SECONDS)
-            if self._waits_since is None or time.monotonic() - self._waits_since < LOOK_SECONDS:
+            await anyio.sleep(WATCH_SECONDS)
+            if self._waits_since is None or time.monotonic() - self._waits_since < WATCH_SECONDS:
                 continue
             try:
                 with answered(self._address, TURN_SECONDS):
@@ -154,7 +157,7 @@ class Writer:
     async def _write(self, batch: Sequence[_Waiting]) -> None:
         try:
             alone = len(batch) == 1
-            if not (alone and await self._commit_at_once(batch[0])):
+            if not (alone and await self._commit_in_one_statement(batch[0])):
                 self.refusal = await self._commit(batch, carefully=not alone)
         except BaseException:
             self.refusal = _Refusal("the backend is shutting down", unknown=True)
@@ -166,13 +169,16 @@ class Writer:
                     waiting.error = kind(self.refusal.why)
                 waiting.known.set()
 
-    async def _commit_at_once(self, waiting: _Waiting) -> bool:
-        """Whether it is known what became of it: if not, it was not committed, and takes the longer way."""
+    async def _commit_in_one_statement(self, waiting: _Waiting) -> bool:
+        """Whether this settled the change: it was committed, or refused, or its outcome cannot be known.
+
+        Else nothing was done, and the change has to be committed the usual way.
+        """
         connection = self._connection
         if connection is None:
             return False
-        with self._log.attempting():
-            prepared = await self.at_once.prepare(waiting.job, waiting.first, self._fence())
+        with self._log.trying_to_commit():
+            prepared = await self.one_statement.prepare(waiting.job, waiting.first, self._fence())
             if prepared is None or not is_heard(connection):
                 return False
             self.refusal, waiting.result = None, prepared.result
@@ -184,7 +190,7 @@ class Writer:
                 return True
             except psycopg.Error:
                 if not connection.broken:
-                    self.at_once.alone = False
+                    self.one_statement.alone = False
                     return False
                 await self._hang_up()
             except StorageUnavailableError:
@@ -210,11 +216,11 @@ class Writer:
         return True
 
     async def _commit(self, batch: Sequence[_Waiting], *, carefully: bool, tries: int = TRIES) -> _Refusal | None:
-        """Commit what can be committed of these, each with its outcome; why nothing could be, or None.
+        """Commit these changes together; None, or why the commit could not be made.
 
-        Not `carefully`, which only a batch of one may be done, the statements are sent together with their COMMIT and
-        nothing is looked at before: if the database refuses one of them, all is done again, carefully. What is
-        cut off before it has committed is done `tries` times at most.
+        `carefully`, a change that is refused has the others committed without it. Else, for a single change only, its
+        statements go out together with the COMMIT, and no answer is waited for before; if the database refuses one of
+        them, all is done again carefully. A commit that is cut off is made `tries` times at most.
         """
         started = time.perf_counter()
         try:
@@ -230,7 +236,7 @@ class Writer:
         if isinstance(begun, _Refusal):
             await self._hang_up()
             return begun
-        self.at_once.alone = begun.seq == self._log.seq
+        self.one_statement.alone = begun.seq == self._log.seq
         connection, own, sent = begun.connection, None, False
         try:
             with answered(self._address, COMMIT_SECONDS):
@@ -265,8 +271,8 @@ class Writer:
             return await self._commit(batch, carefully=carefully, tries=tries - 1)
         return None if outcome else _Refusal(why, unknown=outcome is None)
 
-    async def _begin(self, first: Read | None) -> _Begun | _Refusal:
-        """The open transaction, or why this host may not write."""
+    async def _begin(self, first: Query | None) -> _Begun | _Refusal:
+        """A transaction that nobody else commits beside; or why this host may not write."""
         while True:
             if self._connection is None:
                 self._connection = await connect(self._address)
@@ -280,8 +286,8 @@ class Writer:
                 # It was cut before anything was done with it.
                 await self._hang_up()
 
-    async def _take(self, connection: AsyncConnection, first: Read | None) -> _Begun | _Refusal:
-        # What is told while this is under way may be of others, for whom this host was cut off: it was standing still.
+    async def _take(self, connection: AsyncConnection, first: Query | None) -> _Begun | _Refusal:
+        # Taken before anything is asked: others may commit meanwhile, if they cut this host off for standing still.
         lease, told = self._fence(), self._log.seq
         async with connection.pipeline():
             await connection.execute("BEGIN")
@@ -304,7 +310,7 @@ class Writer:
         pipeline: AsyncPipeline,
         carefully: bool,
     ) -> Sequence[Event]:
-        """Do the jobs in the open transaction, each with its outcome; the events of those that are to be committed."""
+        """Do the jobs in the open transaction, noting result or error of each; the events of those without an error."""
         connection, seq = begun.connection, begun.seq
         events: list[Event] = []
         shared = len(batch) > 1
@@ -317,7 +323,7 @@ class Writer:
                 waiting.result = await waiting.job(transaction)
                 if transaction.events:
                     await transaction.tables.do(
-                        "events.add", *written_of(transaction.events, may_lack=self._may_lack())
+                        "events.add", *rows_of(transaction.events, may_shorten=self._may_shorten())
                     )
                     if not carefully:
                         await transaction.tables.do("meta.tell", transaction.seq)
@@ -350,8 +356,8 @@ class Writer:
                         cursor = await connection.execute(SQL["meta.outcome"], (xid,))
                         row = await cursor.fetchone()
                         if own is not None and row == ("committed",):
-                            # Whether it may lack something may have been known otherwise when it was written.
-                            forms = [await is_kept(own, connection, may_lack=each) for each in (True, False)]
+                            # It may have been written in the short form or whole: hosts come and go.
+                            forms = [await is_kept(own, connection, may_shorten=each) for each in (True, False)]
                             return any(forms)
                 except psycopg.Error:
                     row = ("in progress",)

@@ -25,7 +25,7 @@ from backend_stub.storage.sqlite.tables import SQL
 from backend_stub.storage.sqlite.writer import Writer
 from backend_stub.storage.table_events import TableEvents
 from backend_stub.storage.table_storage import Job, TableStorage
-from backend_stub.storage.tables import Read, Tables
+from backend_stub.storage.tables import Query, Tables
 from foundry_tui.contract.records import HistoryEvent
 
 P = ParamSpec("P")
@@ -60,7 +60,7 @@ class SqliteStorage(TableStorage):
     ) -> T:
         return await self._readers.read(read, *args, **kwargs)
 
-    async def submit(self, job: Job, first: Read | None = None) -> Any:
+    async def submit(self, job: Job, first: Query | None = None) -> Any:
         return await self._writer.submit(job)
 
     async def make_and_commit(self, make: Callable[[Reader], Change]) -> tuple[Change, Sequence[HistoryEvent]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from backend_stub.storage.statements import read_statements
-from backend_stub.storage.tables import Refusal, Row
+from backend_stub.storage.tables import Row, WhyUnchanged
 from foundry_tui.contract.codec import encode
 
 SQL = read_statements(Path(__file__).with_name("sql"))
@@ -41,14 +41,14 @@ class SqliteTables:
     async def do(self, name: str, *values: object) -> None:
         self._run(name, values)
 
-    async def must_change(self, refusal: Refusal, name: str, *values: object) -> None:
+    async def must_change(self, why: WhyUnchanged, name: str, *values: object) -> None:
         if not self._run(name, values).rowcount:
-            raise await refusal()
+            raise await why()
 
     async def settle(self) -> None:
         pass
 
-    async def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return work(*args, **kwargs)
 
     def _run(self, name: str, values: Sequence[object]) -> sqlite3.Cursor:

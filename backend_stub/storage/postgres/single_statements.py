@@ -1,4 +1,4 @@
-"""Statements beside the writer's commits, each a transaction of its own, over a few connections."""
+"""Statements that are no part of the writer's commits, each a transaction of its own, over a few connections."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,8 +20,8 @@ PATIENCE = 2.0
 """Seconds that a connection is waited for."""
 
 
-class Statements:
-    """Every method raises `StorageUnavailableError`."""
+class SingleStatements:
+    """Executes statements that need no transaction with others. Every method raises `StorageUnavailableError`."""
 
     def __init__(self, address: Address, pool: AsyncConnectionPool[AsyncConnection]) -> None:
         self._address = address
@@ -36,7 +36,7 @@ class Statements:
         return (await self._run(name, values)).rowcount
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["Statements"]:
+    async def transaction(self) -> AsyncIterator["SingleStatements"]:
         """Several statements that are done together, once."""
         async with self._connection() as connection:
             try:
@@ -74,8 +74,8 @@ class Statements:
             await give_back(self._pool, connection)
 
 
-class _Together(Statements):
-    """Those of an open transaction."""
+class _Together(SingleStatements):
+    """Statements in one open transaction."""
 
     def __init__(self, address: Address, connection: AsyncConnection) -> None:
         self._address = address
@@ -87,7 +87,7 @@ class _Together(Statements):
 
 
 @asynccontextmanager
-async def open_statements(address: Address) -> AsyncIterator[Statements]:
+async def open_statements(address: Address) -> AsyncIterator[SingleStatements]:
     """Statements for this database; their connections are closed at the end."""
     async with pool_of(address, set_up, AT_ONCE, PATIENCE) as pool:
-        yield Statements(address, pool)
+        yield SingleStatements(address, pool)

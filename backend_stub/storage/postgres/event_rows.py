@@ -1,8 +1,9 @@
-"""How events stand in the log that processes follow: written there by one, read out of it by the others.
+"""The rows of the log of events: made of events by the process that commits, and read back into events by the others.
 
-A task has its sessions in its record, a session its prompts, and both are told whole with each change. In the log they
-would be there as often, a thousand for each that is new; so of very many it has none, and whoever follows takes them
-from their own rows. Where a host does not know that, all are there: it would take them for none.
+A task's record holds all its sessions, a session's all its prompts, and each event has the whole record. With very many
+of them each change would write all of them into the log again. So a record with more than `MOST` is written in a short
+form, without them, and who reads the log fetches them from their own tables. A host of an earlier version would take a
+short record for one without sessions; as long as there is such a host, all records are written whole.
 """
 
 import logging
@@ -25,11 +26,11 @@ from foundry_tui.contract.records import HistoryEvent, SessionState, TaskDetail
 logger = logging.getLogger(__name__)
 
 MOST = 16
-"""Sessions of a task, or prompts of a session, that the log has with it."""
+"""Of a record with more sessions or prompts than this, the short form is written."""
 READS = 2
-"""The form of events that this version reads: those of the first lack nothing."""
-MayLack = Callable[[], bool]
-"""Whether every host reads events that lack what there is very many of."""
+"""The form of the log that this version reads; the first form knew whole records only."""
+MayShorten = Callable[[], bool]
+"""Whether records may be written in the short form: every host knows how to read it."""
 
 _READ_AS: dict[EventName, type[TaskDetail] | type[HistoryEvent]] = {
     EventName.TASK: TaskDetail,
@@ -52,9 +53,11 @@ _PARTS = {
 }
 
 
-def written_of(events: Sequence[Event], *, may_lack: bool) -> tuple[bytes, str]:
-    """What is written of them: their records' JSON in one, and JSON of the rest, with where each begins, from 1."""
-    bodies = [body_of(event, may_lack=may_lack) for event in events]
+def rows_of(events: Sequence[Event], *, may_shorten: bool) -> tuple[bytes, str]:
+    """What `events.add` is given: all records' JSON in one piece, and JSON that says of each event what it is about and
+    where in that piece its record begins, counted from 1, and how long it is.
+    """
+    bodies = [body_of(event, may_shorten=may_shorten) for event in events]
     starts = accumulate(map(len, bodies), initial=1)
     rows = [
         {
@@ -70,24 +73,24 @@ def written_of(events: Sequence[Event], *, may_lack: bool) -> tuple[bytes, str]:
     return b"".join(bodies), encode(rows).decode()
 
 
-def body_of(event: Event, *, may_lack: bool) -> bytes:
-    """JSON of its record, as it is written."""
-    record, parts = event.record, _PARTS.get(event.name) if may_lack else None
+def body_of(event: Event, *, may_shorten: bool) -> bytes:
+    """JSON of its record, in the short form where that may be and the record has very many parts."""
+    record, parts = event.record, _PARTS.get(event.name) if may_shorten else None
     if parts is None or isinstance(record, Raw) or len(getattr(record, parts.field)) <= MOST:
         return encode(record)
     return encode({name: getattr(record, name) for name in record.__struct_fields__ if name != parts.field})
 
 
 async def completed(rows: Sequence[Row], connection: AsyncConnection) -> Sequence[Row]:
-    """Rows of the log, each with its whole record: what the log has not is as it is by now, so perhaps newer.
+    """The same rows, each with its whole record: what the short form leaves out is read from its own table.
 
-    It is read once for all rows. Raises `psycopg.Error`.
+    That is as it stands by now, so perhaps newer than the event. It is read once for all rows. Raises `psycopg.Error`.
     """
     read: dict[tuple[str, str], Sequence[Raw]] = {}
     complete = []
     for seq, name, *ids, body in rows:
         parts = _PARTS.get(name)
-        if parts is not None and _lacks(body, parts):
+        if parts is not None and _is_short(body, parts):
             key = (ids[0], ids[1])
             if key not in read:
                 cursor = await connection.execute(SQL[parts.statement], [each for each in ids if each], binary=True)
@@ -110,7 +113,7 @@ def event_of(row: Row) -> Event | None:
     return Event(seq, known, task_id, session_id, record)
 
 
-def _lacks(body: bytes, parts: _Parts) -> bool:
+def _is_short(body: bytes, parts: _Parts) -> bool:
     try:
         return getattr(decode(body, parts.unread), parts.field) is msgspec.UNSET
     except msgspec.DecodeError:
