@@ -10,6 +10,7 @@ from textual.strip import Strip
 
 from foundry_tui.contract.records import SessionStatus, SessionSummary
 from foundry_tui.contract.wording import Wording
+from foundry_tui.view.cells import cells_of
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.glyphs import UNKNOWN, glyph_set
 from foundry_tui.view.labels import SESSION_WORDS
@@ -116,6 +117,8 @@ class SessionTabs(Drawn):
             if text.cell_len <= room:
                 break
         if text.cell_len > room:
+            if first := self._first_in_sight(places, room):
+                text, places = self._draw_sessions(False, first)
             text.truncate(room, overflow="ellipsis")
         gap = max(0, width - text.cell_len - views.cell_len)
         offset = text.cell_len + gap
@@ -138,10 +141,22 @@ class SessionTabs(Drawn):
             places.append(_Place(start, text.cell_len, view=view.name))
         return text, places
 
-    def _draw_sessions(self, words: bool) -> tuple[Text, list[_Place]]:
-        """All sessions; without `words` only the one in view says how it is."""
+    def _first_in_sight(self, places: Sequence[_Place], room: int) -> int:
+        """The place of the first session that is drawn, so that the one in view has room, and part of the next."""
+        active = next((place for place in places if place.session_id == self._active), None)
+        if active is None:
+            return 0
+        at = places.index(active)
+        more = cells_of(self._glyphs.ellipsis) * (2 if at + 1 < len(places) else 1)
+        fits = (first for first in range(at) if active.end - places[first].start + (more if first else 1) <= room)
+        return next(fits, at)
+
+    def _draw_sessions(self, words: bool, first: int = 0) -> tuple[Text, list[_Place]]:
+        """All sessions from the `first` on; without `words` only the one in view says how it is."""
         text, places = Text(), []
-        for session in self._sessions:
+        if first:
+            text.append(self._glyphs.ellipsis, self._style("tab"))
+        for session in self._sessions[first:]:
             start = text.cell_len
             active = session.session_id == self._active and not self._view
             style = self._style("active" if active else "tab")

@@ -49,8 +49,8 @@ from foundry_tui.widgets.task_notices import EmptyStateView, FailureCard, TurnLi
 from foundry_tui.widgets.transcript import Transcript
 from foundry_tui.widgets.transcript_strips import Drawer
 from tests.app import task_scenes as scenes
-from tests.app.factories import NOW, task_id
-from tests.app.harness import Stage, stage
+from tests.app.factories import NOW, make_detail, make_session, task_id
+from tests.app.harness import Stage, make_store, put_detail, stage
 from tests.app.looking import is_on, text_of, words_of
 from tests.app.task_scenes import SESSION, TASK
 
@@ -465,6 +465,27 @@ async def test_no_session_is_cut_while_words_and_labels_can_give_way(width: int)
         line = text_of(on, SessionTabs)
         assert " main working " in line and " review " in line and " + " in line and "…" not in line
         assert ("opening" in line, "History" in line) == (width == 80, True)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+async def test_the_session_in_view_is_in_sight_among_very_many(width: int) -> None:
+    task = make_detail(1, TaskStatus.IDLE)
+    sessions = tuple(
+        make_session(1, session_id=f"s{number}", name=f"talk {number:02}", status=SessionStatus.READY)
+        for number in range(30)
+    )
+    store = make_store([], [])
+    put_detail(store, replace(task, sessions=sessions, revision=9))
+    async with opened(store, size=(width, 30)) as on:
+        for number in (1, 2, 3, 29, 28, 15):
+            assert isinstance(on.app.screen, TaskScreen)
+            on.app.screen.choose_session(f"s{number}")
+            await on.flush()
+            line = text_of(on, SessionTabs)
+            assert f"talk {number:02} " in line
+            await on.pilot.click(SessionTabs, offset=(line.index(f"talk {number:02}") + 1, 0))
+            await on.pilot.pause()
+            assert Topic(TopicKind.SESSION, f"s{number}") in on.commands.held, "a click means the tab that is drawn"
 
 
 # Permissions.
