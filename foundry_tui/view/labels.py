@@ -112,7 +112,7 @@ def state_text(
     if creation == "refused":
         return "refused"
     if creation == LEAVING:
-        return "archived in a moment"
+        return "archived in a moment" if bar else "archived soon"
     status = task.status
     if needs_person(task):
         count = f"{task.needs_input} questions" if task.needs_input > 1 else "asks you"

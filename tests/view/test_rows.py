@@ -259,6 +259,12 @@ def test_a_simulated_task_says_so_where_its_state_is_said(status: TaskStatus) ->
     assert "simulated" not in row(140, status=status, provider="local")
 
 
+@pytest.mark.parametrize("width", range(56, 141, 12))
+def test_beside_a_preview_a_task_that_leaves_still_says_that_it_is_simulated(width: int) -> None:
+    line = row(width, creation="leaving", status=TaskStatus.IDLE, provider="demo")
+    assert "simulated" in line and "archived" in line
+
+
 def test_the_progress_bar_gives_way_before_words_are_cut() -> None:
     stage = StageProgress(name=StageName.CREATE_SANDBOX, attempt=1, max_attempts=3, started_at=NOW - 2 * SECOND)
     narrow = row(60, title="Move all of CI to arm", status=TaskStatus.CREATE_SANDBOX, stage=stage, provider="demo")
