@@ -13,8 +13,8 @@ from foundry_tui.contract.known_agents import AgentInfo, AgentState
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.requests import AgentList
 
-LOOK_SECONDS = 0.5
-"""How long somebody waits for what is there now; then what was known before counts."""
+ANSWER_SECONDS = 0.5
+"""How long who asks waits for a look at what is there now; then the answer is what was known before."""
 THREADS = 4
 
 
@@ -31,7 +31,7 @@ class KnownAgents:
 
     async def all(self) -> AgentList:
         """The agents of every provider, the default one's first."""
-        with anyio.move_on_after(LOOK_SECONDS):
+        with anyio.move_on_after(ANSWER_SECONDS):
             async with anyio.create_task_group() as looks:
                 for name in self._providers:
                     looks.start_soon(self._look, name)
@@ -47,7 +47,7 @@ class KnownAgents:
         if provider not in self._providers:
             return None
         if _find(self._found.get(provider, ()), agent) is None:
-            with anyio.move_on_after(LOOK_SECONDS):
+            with anyio.move_on_after(ANSWER_SECONDS):
                 await self._look(provider)
         agents = self._found.get(provider)
         if agents is None:
@@ -65,7 +65,7 @@ class KnownAgents:
         if provider not in self._providers:
             return None
         if not any(_is_there(each) for each in self._found.get(provider, ())):
-            with anyio.move_on_after(LOOK_SECONDS):
+            with anyio.move_on_after(ANSWER_SECONDS):
                 await self._look(provider)
         agents = self._found.get(provider)
         if agents is None or any(_is_there(each) for each in agents):

@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_MS = 60_000
 """However the clock was set meanwhile, nothing waits longer than this for its next run."""
-MOST_BESIDE = 4
-"""Times the limit of a lane: so many run at once at most, however long they take."""
+LIMITS_AT_MOST = 4
+"""A lane never has more runs at once than this many times its limit, those beyond their `patience` among them."""
 NEVER = math.inf, 0
 AFTER_FAULT_MS = 1_000
 """Wait before running again what could not be committed."""
@@ -36,8 +36,8 @@ class _Run:
 class Lane:
     """One queue: runs `run(key)` for every key that is woken, first come first served.
 
-    See `backend_stub.domain.dispatch`. Runs that have used up their `patience` hold no place until there are
-    `MOST_BESIDE` times the limit of them.
+    See `backend_stub.domain.dispatch`. A run that takes longer than `patience` no longer counts towards the
+    limit, so that others begin beside it, until there are `LIMITS_AT_MOST` times the limit of runs.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Lane:
 
     def _taken(self) -> int:
         """How many places are taken."""
-        if self._patience == math.inf or len(self._running) >= MOST_BESIDE * self._limit:
+        if self._patience == math.inf or len(self._running) >= LIMITS_AT_MOST * self._limit:
             return len(self._running)
         since = anyio.current_time() - self._patience
         return sum(run.began > since for run in self._running.values())

@@ -19,19 +19,19 @@ from foundry_tui.contract.hosts import Host, HostState
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
-"""How often a host says that it is there."""
+"""How often a host says that it is there: a beat, written into the database."""
 LOST_SECONDS = 5.0
-"""After how long without a word a host is lost."""
+"""After how long without a beat a host is lost."""
 ASK_SECONDS = 150.0
 """How long another host may take for an answer; a patch of a large sandbox takes the longest."""
 STEADY = 6
-"""So many words in a row must have reached the database before a host takes others for lost."""
+"""Beats of its own in a row that must have reached the database before a host takes others for lost."""
 LEAVE_SECONDS = 0.5
 """How long the end waits for that to be written."""
 NOT_UNDERSTOOD = b""
 """An answer that is none: what was asked could not be read."""
-LOOK_SECONDS = 1.0
-"""How long a question or an answer may lie whose notification was lost."""
+REREAD_SECONDS = 1.0
+"""Rows that hosts write for each other are read this often without any notification, should one be lost."""
 
 
 class ManyHosts:
@@ -52,18 +52,18 @@ class ManyHosts:
         self._lease = 0
         self._state = HostState.UP
         self._known: dict[str, Host] = {}
-        self._taken: deque[float] = deque(maxlen=STEADY)
-        """How many seconds went by before each of the last words reached the database, as none has failed since."""
+        self._intervals: deque[float] = deque(maxlen=STEADY)
+        """Seconds from each beat to the next, of the last ones; empty again once a beat has failed."""
         self._heard_at = 0.0
-        """When the last one did, by a clock of this process alone."""
+        """When the last beat reached the database, by a clock of this process alone."""
         self._given: Counter[str] = Counter()
-        """Tasks given to each host since it told last how many it has."""
+        """Tasks given to each host since its last beat said how many it has."""
         self._waited_for: set[str] = set()
         """The lost hosts whose tasks were told of, those that are bound to them too."""
         self._answer: Answer | None = None
         self._begun: set[str] = set()
         """What others ask that this process is at."""
-        self._told = anyio.Event()
+        self._notified = anyio.Event()
         self._drained = anyio.Event()
 
     async def join(self) -> bool:
@@ -75,7 +75,7 @@ class ManyHosts:
     async def run(self) -> None:
         """Keep this host among those that are up, answer what others ask, and look after lost ones; until cancelled."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._table.listen, self.me.host_id, self._tell)
+            tasks.start_soon(self._table.listen, self.me.host_id, self._notify)
             tasks.start_soon(self._answer_all, tasks)
             await self._beat_on()
 
@@ -151,14 +151,14 @@ class ManyHosts:
         """What the host answers, once it does; None: it was lost before it began."""
         with anyio.move_on_after(ASK_SECONDS):
             while not self.is_lost(host):
-                told = self._told
+                notified = self._notified
                 document = await self._table.answer_to(ask_id)
                 if document is not None:
                     with suppress(StorageUnavailableError):
                         await self._table.take_back(ask_id)
                     return _read(document, host)
-                with anyio.move_on_after(LOOK_SECONDS):
-                    await told.wait()
+                with anyio.move_on_after(REREAD_SECONDS):
+                    await notified.wait()
         if await self._table.take_back(ask_id):
             return None
         raise HostLostError(f"the host {host} was lost while it was at this, or took too long for it")
@@ -166,13 +166,13 @@ class ManyHosts:
     def answer_with(self, answer: Answer) -> None:
         self._answer = answer
 
-    def _tell(self) -> None:
-        self._told.set()
-        self._told = anyio.Event()
+    def _notify(self) -> None:
+        self._notified.set()
+        self._notified = anyio.Event()
 
     async def _answer_all(self, tasks: TaskGroup) -> None:
         while True:
-            told = self._told
+            notified = self._notified
             try:
                 asked = (
                     await self._table.take_asked(self.me.host_id, self._lease, self._begun, ASK_SECONDS)
@@ -185,8 +185,8 @@ class ManyHosts:
             for ask_id, document in asked:
                 self._begun.add(ask_id)
                 tasks.start_soon(self._answer_one, ask_id, document)
-            with anyio.move_on_after(LOOK_SECONDS):
-                await told.wait()
+            with anyio.move_on_after(REREAD_SECONDS):
+                await notified.wait()
 
     async def _answer_one(self, ask_id: str, document: bytes) -> None:
         assert self._answer is not None
@@ -208,7 +208,7 @@ class ManyHosts:
             try:
                 await self._beat()
             except StorageUnavailableError as error:
-                self._taken.clear()
+                self._intervals.clear()
                 self._log.warning("this host could not say that it is there: %s", error)
             if self._drained.is_set():
                 await anyio.sleep(BEAT_SECONDS)
@@ -220,16 +220,16 @@ class ManyHosts:
         report = await self._report()
         if not await self._table.beat(self.me.host_id, self._lease, self._state, report):
             self._lease, _ = await self._table.register(self.me, report, self._loose, LOST_SECONDS)
-            self._taken.clear()
+            self._intervals.clear()
             logger.warning("this host was thought lost, and is back")
             await self._look()
             if self.on_return is not None:
                 await self.on_return()
         heard_at, self._heard_at = self._heard_at, time.monotonic()
-        self._taken.append(self._heard_at - heard_at)
-        if len(self._taken) == STEADY:
-            # Where the database is slow, or it or this host stood still, the words of others may take as long.
-            await self._table.mark_lost(max(LOST_SECONDS, 2 * max(self._taken)))
+        self._intervals.append(self._heard_at - heard_at)
+        if len(self._intervals) == STEADY:
+            # Where the database is slow, or it or this host stood still, the beats of others may take as long.
+            await self._table.mark_lost(max(LOST_SECONDS, 2 * max(self._intervals)))
         await self._look()
         if self._state is HostState.UP and self.on_homeless is not None:
             homeless = await self._table.homeless(self._loose, self._waited_for)

@@ -8,7 +8,7 @@ import msgspec
 
 from foundry_tui.contract import records, requests, transcript
 from foundry_tui.contract.events import EventName, Ping, Resumed, TaskRemoved, TopicKind
-from foundry_tui.contract.problems import Problem, as_understood
+from foundry_tui.contract.problems import Problem, missing_route_as_501
 
 T = TypeVar("T")
 
@@ -107,6 +107,6 @@ def event_type(topic: TopicKind, name: EventName) -> type[msgspec.Struct]:
 def decode_problem(document: bytes) -> Problem | None:
     """The problem of an error answer, or None when the body is none."""
     try:
-        return as_understood(decode(document, Problem))
+        return missing_route_as_501(decode(document, Problem))
     except msgspec.DecodeError:
         return None

@@ -42,9 +42,11 @@ def too_large(size: int, limit: int) -> Problem:
     return Problem(status=413, title="Content Too Large", detail=detail)
 
 
-def as_understood(problem: Problem) -> Problem:
-    """A refusal as it is meant to whoever asks for nothing that this version does not have: a backend that lacks it is
-    of another one. Left a 404, that would be taken for a task that is gone.
+def missing_route_as_501(problem: Problem) -> Problem:
+    """The problem as a client takes it: a 404 or 405 for want of the route becomes a 501 that says so.
+
+    This version asks for nothing that its own backend lacks, so that one without the route is of an earlier version.
+    Left a 404, it would be taken for a task that is gone.
     """
     if problem.detail not in (NO_ROUTE, NO_METHOD):
         return problem

@@ -15,8 +15,8 @@ from foundry_tui.contract.status import PROVISIONING
 from foundry_tui.demo.story import Act
 from foundry_tui.demo.world import World
 
-PREPARE_LOOKS, LOOK_SECONDS = 60, 0.05
-"""How often is looked, and how long between, whether what was there before has come to rest."""
+PREPARE_LOOKS, PREPARE_SECONDS = 60, 0.05
+"""How often, and after how many seconds each time, it is looked whether the tasks of before have come to rest."""
 
 
 class Player:
@@ -40,7 +40,7 @@ class Player:
                 # The backend's stream would tell it too; this is asked a few times, of a dozen tasks.
                 if not any(task.status in PROVISIONING for task in (await api.tasks()).tasks):
                     break
-                await anyio.sleep(LOOK_SECONDS)
+                await anyio.sleep(PREPARE_SECONDS)
             await self._do_all(api, [act for act in earlier if act not in begun])
 
     async def play(self) -> None:

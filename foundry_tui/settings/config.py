@@ -39,8 +39,8 @@ from foundry_tui.settings.token import read_token
 SOCKET_NAME = "backend.sock"
 LOCK_NAME = "lock"
 """The file in the data folder that says who has it."""
-LOOK_SECONDS = 1.0
-"""How long a backend may take to be found; one that is busy is there all the same."""
+PROBE_SECONDS = 1.0
+"""How long a backend may take to accept a connection; one that takes longer is busy, and counts as there."""
 
 FOR_BACKEND = ("provision", "local", "agents")
 """The sections of `KEYS` that our own backend is told of by its environment."""
@@ -400,7 +400,7 @@ def _held_socket(folder: Path, own: str) -> Target | None:
     if socket_path_problem(path) is not None:
         return None
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(LOOK_SECONDS)
+        probe.settimeout(PROBE_SECONDS)
         try:
             probe.connect(path)
         except TimeoutError:

@@ -157,7 +157,7 @@ async def test_a_change_that_comes_while_somebody_looks_at_the_files_does_not_wa
     monkeypatch.setattr(condition.files, "changed", lambda: next(answers, real)())
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
-            group.start_soon(anyio.to_thread.run_sync, condition.changed)
+            group.start_soon(anyio.to_thread.run_sync, condition.why_reads_are_doubtful)
             await anyio.to_thread.run_sync(looking.wait, PATIENCE)
             group.start_soon(storage.put_repo, Repo(repo_id="repo-1", label="shop", path="/1"))
             # Once the thread that writes has done this, it was at the change before and let it lie.

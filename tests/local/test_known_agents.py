@@ -142,7 +142,7 @@ def test_nothing_is_claimed_of_agents_that_are_not_looked_at(tmp_path: Path, age
 async def test_a_disk_that_does_not_answer_holds_up_nobody(
     git_world: LocalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend_stub.known_agents.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("backend_stub.known_agents.ANSWER_SECONDS", 0.05)
     hanging, release = threading.Event(), threading.Event()
     found = [AgentInfo(name="pi", provider="local", state=AgentState.READY, how="")]
     async with git_world.provider() as provider:

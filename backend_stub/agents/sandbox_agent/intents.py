@@ -16,7 +16,7 @@ from backend_stub.domain.rulings import READING, Intent, lies_inside
 from foundry_tui.contract.codec import decode
 from foundry_tui.contract.questions import Question
 
-LOOK_SECONDS = 1.0
+DISK_SECONDS = 1.0
 """How long a disk may take to say where a path leads."""
 FOLDERS = ("cwd", "workdir", "working_directory", "workingDirectory", "directory", "dir_path")
 """What agents call the folder that a command is run in."""
@@ -67,7 +67,7 @@ async def _lie_inside(cwd: str, places: tuple[str, ...]) -> bool:
     """Whether all of them lead into the folder, links followed; False where the disk does not say in time."""
     if not lies_inside(cwd, places):
         return False
-    with anyio.move_on_after(LOOK_SECONDS):
+    with anyio.move_on_after(DISK_SECONDS):
         return await anyio.to_thread.run_sync(partial(_lead_inside, cwd, places), abandon_on_cancel=True)
     return False
 

@@ -31,8 +31,8 @@ _BUSY_SECONDS = 10.0
 """How long is waited for one that others use."""
 ANSWER_SECONDS = 15.0
 """How long PostgreSQL may take for what is asked of it, all in all."""
-LOOK_SECONDS = 0.5
-"""How much of that goes by at most while this process stands still."""
+STILL_SECONDS = 0.5
+"""However long this process stands still, no more than this of that time is taken to have gone by."""
 _SETTINGS = f"""
     SET search_path = {SCHEMA};
     SET idle_in_transaction_session_timeout = '5s';
@@ -101,7 +101,7 @@ def answered(address: Address, seconds: float = ANSWER_SECONDS) -> Iterator[None
     def wait(left: float) -> None:
         nonlocal timer
         if left > 0:
-            timer = loop.call_later(min(left, LOOK_SECONDS), wait, left - LOOK_SECONDS)
+            timer = loop.call_later(min(left, STILL_SECONDS), wait, left - STILL_SECONDS)
         else:
             scope.cancel()
 

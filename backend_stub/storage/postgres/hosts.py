@@ -29,8 +29,8 @@ FORGET_EVERY_SECONDS = 60.0
 GONE_SECONDS = 30 * 86_400.0
 """After how long a lost host is not expected to read on where it was."""
 _AGAIN_SECONDS = 0.5
-_LOOK_SECONDS = 10.0
-"""After so long a connection that nothing came by is looked at."""
+_CHECK_SECONDS = 10.0
+"""After so long without a notification it is checked that the connection still stands."""
 
 
 class PostgresHosts:
@@ -40,8 +40,8 @@ class PostgresHosts:
         self.registered: tuple[str, int] | None = None
         """The id and lease of the host that this process began as last."""
         self.all_read_short_events = False
-        """Whether all hosts that are known read events that lack what there is very many of; see `written`. A lost one
-        counts too: it may be back and read on where it was, unless it was lost for longer than a machine sleeps.
+        """Whether all hosts that are known read records in the short form of the log (`event_rows`). A lost one counts
+        too, since it may be back and read on where it was, unless it was lost for longer than a machine sleeps.
         """
         self._statements = statements
         self._address = address
@@ -137,7 +137,7 @@ class PostgresHosts:
                     await connection.execute("LISTEN foundry_hosts")
                     told()
                     while True:
-                        async for notice in connection.notifies(timeout=_LOOK_SECONDS):
+                        async for notice in connection.notifies(timeout=_CHECK_SECONDS):
                             if notice.payload == host_id:
                                 told()
                         await connection.execute("SELECT 1")

@@ -28,21 +28,21 @@ class Condition:
 
     def fault(self) -> Fault | None:
         """See `Storage.fault`; raises `OSError` when the files cannot be looked at."""
-        gone = self.lost or self.files.moved() or self.changed() or self.refusal
+        gone = self.lost or self.files.moved() or self.why_reads_are_doubtful() or self.refusal
         if gone is not None:
             return Fault("unavailable", gone)
         return None if self._damage is None else Fault("damaged", self._damage)
 
-    def changed(self) -> str | None:
-        """Why what is read may be wrong; for threads that do not commit."""
+    def why_reads_are_doubtful(self) -> str | None:
+        """Why what is read may be wrong, None if nothing says so; for threads that do not commit."""
         if self.files.changed() is None:
             return None
         # It may be this process that moves the log into the database just now.
         with self.writing:
             return self.files.changed()
 
-    def cannot_keep(self) -> str | None:
-        """Why nothing that is committed now would be there later; for the thread that commits."""
+    def why_commits_are_lost(self) -> str | None:
+        """Why what is committed now would be gone later, None if nothing says so; for the thread that commits."""
         return self.lost or self.files.moved() or self.files.changed()
 
     def why_not(self, error: sqlite3.Error | msgspec.DecodeError, doing: str) -> str:

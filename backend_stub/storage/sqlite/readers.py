@@ -52,7 +52,7 @@ class Readers:
         self, read: Callable[Concatenate[Tables, P], Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """The same in this thread."""
-        if (fault := self._condition.changed()) is not None:
+        if (fault := self._condition.why_reads_are_doubtful()) is not None:
             raise StorageUnavailableError(fault)
         try:
             connection = self._take()

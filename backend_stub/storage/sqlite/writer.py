@@ -174,7 +174,7 @@ class Writer:
         transaction = Transaction(SqliteTables(self._connection), self.seq)
         # What is alone in its commit needs no savepoint, for which SQLite would copy each page that it changes.
         shared = len(batch) > 1
-        if (fault := condition.cannot_keep()) is not None:
+        if (fault := condition.why_commits_are_lost()) is not None:
             self._rescue()
             return _refuse(batch, fault)
         at_work = False
