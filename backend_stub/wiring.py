@@ -45,7 +45,7 @@ from backend_stub.organization import Organization
 from backend_stub.providers.demo import DemoProvider
 from backend_stub.providers.local import LocalProvider, LocalSettings
 from backend_stub.providers.local.bubblewrap import wrapped
-from backend_stub.providers.local.record import Records
+from backend_stub.providers.local.sandbox_record import Records
 from backend_stub.repository.clones import Clones
 from backend_stub.repository.trust import Trust
 from backend_stub.server.backend import Backend

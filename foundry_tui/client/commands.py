@@ -36,19 +36,19 @@ class CommandProblem(Struct, frozen=True, kw_only=True):
 class Drafts(Protocol):
     """What was written and not sent, kept across restarts.
 
-    New-task dialogs by repository (`""` for none chosen), new sessions by `session_draft_key`, the text of a session's
-    composer by `session:<id>`, and half-filled forms by `form_draft_key`; by `cleared_key` the operation of which a
-    person wants to read no more.
+    Keys: a repository for its new-task dialog (`""` for the last dialog of any), `session_draft_key` for a new session,
+    `session:<id>` for the text of a session's composer, `form_draft_key` for a half-filled form, and `cleared_key` for
+    the operation of which a person wants to read no more.
     """
 
-    def get(self, repo: str) -> CreateTask | None:
-        """The draft kept for `repo`, or None."""
+    def get(self, key: str) -> CreateTask | None:
+        """The draft kept under `key`, or None."""
 
-    def put(self, repo: str, draft: CreateTask) -> None:
-        """Keep `draft` for `repo`, in place of the one before."""
+    def put(self, key: str, draft: CreateTask) -> None:
+        """Keep `draft` under `key`, in place of the one before."""
 
-    def discard(self, repo: str) -> None:
-        """Forget the draft of `repo`; nothing happens when there is none."""
+    def discard(self, key: str) -> None:
+        """Forget the draft under `key`; nothing happens when there is none."""
 
 
 def session_draft_key(task_id: str) -> str:

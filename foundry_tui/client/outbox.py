@@ -213,20 +213,20 @@ class Outbox:
         if self._contents.prompts.pop(prompt_id, None) is not None:
             self._touch("prompts", prompt_id)
 
-    def get(self, repo: str) -> CreateTask | None:
-        """The draft kept for `repo` (`""`: none chosen), or None."""
-        return self._contents.drafts.get(repo)
+    def get(self, key: str) -> CreateTask | None:
+        """The draft kept under `key`, or None; for the keys see `Drafts`."""
+        return self._contents.drafts.get(key)
 
-    def put(self, repo: str, draft: CreateTask) -> None:
-        """Keep `draft` for `repo`, in place of the one before."""
-        if self._contents.drafts.get(repo) != draft:
-            self._contents.drafts[repo] = draft
-            self._touch("drafts", repo)
+    def put(self, key: str, draft: CreateTask) -> None:
+        """Keep `draft` under `key`, in place of the one before."""
+        if self._contents.drafts.get(key) != draft:
+            self._contents.drafts[key] = draft
+            self._touch("drafts", key)
 
-    def discard(self, repo: str) -> None:
-        """Forget the draft of `repo`."""
-        if self._contents.drafts.pop(repo, None) is not None:
-            self._touch("drafts", repo)
+    def discard(self, key: str) -> None:
+        """Forget the draft under `key`."""
+        if self._contents.drafts.pop(key, None) is not None:
+            self._touch("drafts", key)
 
     def take(self) -> Delta:
         """What changed since the last time, in the order of asking, to be handed to `write`."""

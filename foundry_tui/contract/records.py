@@ -146,7 +146,7 @@ class StageRecord(Record, frozen=True, kw_only=True):
 
 
 class Sandbox(Record, frozen=True, kw_only=True):
-    """Where the agent works; `cwd` is a path on the machine that the provider works on."""
+    """Where the agent works. `cwd` is its folder, as a path on the machine of the backend that has the task."""
 
     sandbox_id: str
     cwd: str

@@ -12,7 +12,7 @@ import pytest
 from backend_stub.domain.provider import Release
 from backend_stub.providers.local import LocalProvider, changes, comparison
 from backend_stub.providers.local.comparison import Compared
-from backend_stub.providers.local.record import Record
+from backend_stub.providers.local.sandbox_record import Record
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from tests.git import git
 from tests.local.world import LIMIT, LocalWorld

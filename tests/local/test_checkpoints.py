@@ -17,7 +17,7 @@ from backend_stub.domain.checkpoints import UnknownCheckpointError
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local import LocalProvider, files_on_disk, snapshot
 from backend_stub.providers.local.comparison import diff_of, files_of_side, write_patch
-from backend_stub.providers.local.record import Records
+from backend_stub.providers.local.sandbox_record import Records
 from backend_stub.providers.local.snapshot import Between
 from backend_stub.repository.git import Output, run_git
 from foundry_tui.contract.records import FileDiff, Operation, OperationKind, OperationState, TaskDetail

@@ -12,7 +12,7 @@ import pytest
 
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local.checkpoints import TaskCheckpoints
-from backend_stub.providers.local.record import OPERATION
+from backend_stub.providers.local.sandbox_record import OPERATION
 from backend_stub.providers.local.way_home import checkout, update
 from backend_stub.providers.local.way_home.journal import Journal
 from backend_stub.task.failures import task_error

@@ -10,7 +10,7 @@ import pytest
 
 from backend_stub.providers.local import LocalProvider
 from backend_stub.providers.local.comparison import diff_of
-from backend_stub.providers.local.record import KNOWN_PATCH, Records
+from backend_stub.providers.local.sandbox_record import KNOWN_PATCH, Records
 from foundry_tui.contract.records import TaskDetail
 from tests.local.test_way_home import change, sandbox
 from tests.local.world import LocalWorld

@@ -12,7 +12,7 @@ from backend_stub.domain.errors import GitError
 from backend_stub.domain.provider import Release
 from backend_stub.domain.start import Start
 from backend_stub.providers.local import LocalProvider
-from backend_stub.providers.local.record import Records
+from backend_stub.providers.local.sandbox_record import Records
 from backend_stub.providers.local.way_home.pull_request import closing
 from foundry_tui.contract.records import Repo, TaskDetail
 from foundry_tui.contract.starts import StartedFrom

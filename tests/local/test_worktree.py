@@ -10,7 +10,7 @@ import pytest
 
 from backend_stub.domain.errors import GitError, ProviderError
 from backend_stub.domain.provider import Release
-from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.providers.local.sandbox_record import Made, Record, Records
 from foundry_tui.contract.records import Repo, TaskDetail
 from tests.git import git
 from tests.local.world import LocalWorld

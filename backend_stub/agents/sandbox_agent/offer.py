@@ -38,8 +38,8 @@ _METHODS = {MODE: ("session/set_mode", "modeId"), MODEL: ("session/set_model", "
 """How an agent without `configOptions` is asked to change what it calls modes and models."""
 
 
-FROM_NOTHING = frozenset({"claude"})
-"""Agents whose every process counts a session's cost from nothing; of others it shows in that they tell less."""
+COST_FROM_ZERO = frozenset({"claude"})
+"""Agents of which each new process counts the session's cost from 0. Of others it is seen by a cost that has fallen."""
 
 
 class Offer(Struct, kw_only=True):
@@ -59,9 +59,9 @@ class Offer(Struct, kw_only=True):
     cost_unsure: bool = False
 
     def anew(self, accepts: Accepts, agent: str) -> "Offer":
-        """What is known when another process of the agent has begun: what the session has used so far."""
+        """What is left of it when another process of the agent has begun: what the session has used so far."""
         held = self.usage.cost if self.usage is not None else None
-        if agent in FROM_NOTHING and held is not None:
+        if agent in COST_FROM_ZERO and held is not None:
             return Offer(accepts=accepts, usage=self.usage, cost_before=held.amount)
         told, before = self.cost_told, self.cost_before
         return Offer(accepts=accepts, usage=self.usage, cost_told=told, cost_before=before, cost_unsure=True)

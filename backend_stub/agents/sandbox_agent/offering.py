@@ -34,7 +34,7 @@ class _Notification(Struct):
 
 
 class Holder(Protocol):
-    """The session whose offering it is."""
+    """What is used here of `Session`, which implements it."""
 
     connection: AgentConnection
     state: StoredSession
@@ -53,14 +53,17 @@ class Holder(Protocol):
 
 
 class Offering:
-    """What changes is told by `run` and `tell` as it stands then: what changes twice meanwhile is told once."""
+    """Passes on what an agent tells of its offer, by `run` and `tell`, and sets its options.
+
+    What changes twice before it is passed on is passed on once, as it stands then.
+    """
 
     def __init__(self, holder: Holder) -> None:
         self._holder = holder
         self._changes: dict[type, SessionChange] = {}
         self._changed = anyio.Event()
         self._telling = anyio.Lock()
-        self._told = anyio.Event()
+        self._any_told = anyio.Event()
         self.when_told: Callable[[], Awaitable[None]] | None = None
         """What is done once when an agent tells its options that told none when the session was opened."""
 
@@ -98,17 +101,17 @@ class Offering:
             await self._changed.wait()
             self._changed = anyio.Event()
             if self._holder.state.offer.options:
-                self._told.set()
+                self._any_told.set()
                 if self.when_told is not None:
                     set_now, self.when_told = self.when_told, None
                     await set_now()
             await self.tell()
 
-    async def told(self, seconds: float) -> None:
-        """Wait, but not longer, until the agent has told any options."""
+    async def until_told(self, seconds: float) -> None:
+        """Wait until the agent has told any options, at most for so many seconds."""
         if not self._holder.state.offer.options:
             with anyio.move_on_after(seconds):
-                await self._told.wait()
+                await self._any_told.wait()
 
     async def tell(self) -> None:
         """Tell of what has changed."""

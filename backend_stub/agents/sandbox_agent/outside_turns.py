@@ -16,7 +16,7 @@ from foundry_tui.contract.codec import decode
 
 
 class Keeper(Protocol):
-    """Who keeps what was said, and answers for whoever is not there."""
+    """What is used here of `Session`, which implements it."""
 
     async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
         """The agent said this after the turn of that prompt; returns once it is kept."""
@@ -38,14 +38,14 @@ class Keeper(Protocol):
 class OutsideTurns:
     """Goes on with the translation of the last turn, so that a tool call of that turn is still updated in place.
 
-    What is read again after a restart and was told by then, up to the event of number `told`, is not told again.
+    After a restart the stream is read again; up to the event of number `told_before` it was told, and is not again.
     """
 
     def __init__(self, state: StoredSession, keeper: Keeper, inbox: Inbox) -> None:
         self._state = state
         self._keeper = keeper
         self._inbox = inbox
-        self.told = 0
+        self.told_before = 0
         self._lock = anyio.Lock()
         self._turn: tuple[int, Translation] | None = None
 
@@ -103,7 +103,7 @@ class OutsideTurns:
                     item = unasked(arrival.number, message, translation, "no turn was in progress")
                     self._keeper.respond_cancelled(arrival.number, message.request_id, message.method)
                 taken = taken or item is not None
-                if item is not None and arrival.number > self.told:
+                if item is not None and arrival.number > self.told_before:
                     items[item.key] = item
             if items:
                 await self._keeper.keep(translation.prompt_id, list(items.values()))

@@ -5,6 +5,7 @@ what is longer than a pipe holds is cut there with the connection that it came b
 """
 
 import re
+from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -29,7 +30,7 @@ _NOT_GIVEN = b"failed to write"
 
 
 class Live(Protocol):
-    """A session whose stream is read."""
+    """What is used here of `Session`, which implements it."""
 
     state: StoredSession
     sign_due: float
@@ -44,19 +45,28 @@ class Live(Protocol):
         ...
 
 
-async def was_given(log: ServerLog, state: StoredSession, mark: PromptMark | SteerMark) -> bool | None:
-    """Whether the session's agent was given the request that was being sent; None where it never came.
+class Receipt(Enum):
+    """What became of a request that was being sent to an agent when the backend was killed."""
 
-    False: it came to the server, and may have been cut on its way from there.
-    """
-    came = await log.patiently(partial(_came, log.path, state.server_id, mark.rpc_id, mark.logged))
-    return 0 < mark.size < PIPE_HOLDS if came else None
+    NONE = auto()
+    """It never came to the server."""
+    UNSURE = auto()
+    """It came to the server, and is so long that it may have been cut on its way to the agent."""
+    WHOLE = auto()
+    """The agent has it."""
+
+
+async def receipt_of(log: ServerLog, state: StoredSession, mark: PromptMark | SteerMark) -> Receipt:
+    """How far a request of this session came, by the server's log."""
+    if not await log.patiently(partial(_came, log.path, state.server_id, mark.rpc_id, mark.logged)):
+        return Receipt.NONE
+    return Receipt.WHOLE if 0 < mark.size < PIPE_HOLDS else Receipt.UNSURE
 
 
 async def note_given(log: ServerLog, state: StoredSession) -> None:
-    """Take the prompts that were being sent to the session's agent for sent where it was given them."""
+    """Mark those prompts as sent that were being sent to the session's agent and came to it whole."""
     for mark in state.prompts.values():
-        if mark.phase == SENDING and await was_given(log, state, mark):
+        if mark.phase == SENDING and await receipt_of(log, state, mark) is Receipt.WHOLE:
             mark.phase = SENT
 
 
@@ -65,14 +75,18 @@ async def has_it(session: Live, log: ServerLog, inbox: Inbox, mark: PromptMark) 
 
     Raises `UnsentError` where it may have a part of it, so that it can read nothing more.
     """
-    given = await was_given(log, session.state, mark)
-    while not (given or inbox or session.gone()) and (left := session.sign_due - anyio.current_time()) > 0:
+    receipt = await receipt_of(log, session.state, mark)
+    while (
+        not (receipt is Receipt.WHOLE or inbox or session.gone())
+        and (left := session.sign_due - anyio.current_time()) > 0
+    ):
         with anyio.move_on_after(left):
             await session.woken()
-    given = given or await was_given(log, session.state, mark)
-    if given is False and not inbox:
+    if receipt is not Receipt.WHOLE:
+        receipt = await receipt_of(log, session.state, mark)
+    if receipt is Receipt.UNSURE and not inbox:
         raise UnsentError(f"it may have come to {session.state.agent} in part only")
-    return bool(given or inbox)
+    return receipt is Receipt.WHOLE or bool(inbox)
 
 
 def _came(log: Path, place: str, rpc_id: int, since: int) -> bool:

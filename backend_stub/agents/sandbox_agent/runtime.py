@@ -16,11 +16,11 @@ from backend_stub.agents.sandbox_agent.connection import AgentConnection, Unsent
 from backend_stub.agents.sandbox_agent.content import Receiver, content_of, text_alone
 from backend_stub.agents.sandbox_agent.mcp import servers_of
 from backend_stub.agents.sandbox_agent.memory import memory_of
+from backend_stub.agents.sandbox_agent.opening_options import set_again, set_asked
 from backend_stub.agents.sandbox_agent.receipts import note_given
 from backend_stub.agents.sandbox_agent.server import HOW_TO_GET, Server
 from backend_stub.agents.sandbox_agent.servers import Servers, Wrap, cwd_of
 from backend_stub.agents.sandbox_agent.session import Session
-from backend_stub.agents.sandbox_agent.session_options import set_again, set_up
 from backend_stub.agents.sandbox_agent.state import ENDED, StateFolder, StoredSession
 from backend_stub.agents.sandbox_agent.turn import Telling, UnstoppableError
 from backend_stub.agents.sandbox_agent.updates import Item
@@ -117,7 +117,7 @@ class SandboxAgentRuntime:
             call.detail(f"opening a session with {session.agent}")
             try:
                 opened = await self._session(call, session)
-                await set_up(opened, options or {})
+                await set_asked(opened, options or {})
             except AgentError:
                 await self._give_up(call, session.session_id)
                 raise
@@ -412,7 +412,8 @@ class SandboxAgentRuntime:
                 await session.end()
             raise
         if again:
-            # That an idle agent was away is nobody's concern as long as it remembers all, nor what came before all.
+            # Nothing is said of a new process where nobody had asked anything yet, nor where an agent was ended because
+            # it was idle and has come back with the whole conversation.
             if state.prompts and not (remembers and state.unloaded):
                 state.note_start(remembers=remembers)
             if state.offer.options:

@@ -117,7 +117,7 @@ class Session:
                 session.active = prompt_id
             else:
                 mark.settled = True
-                session._outside_turns.told = mark.ended_at
+                session._outside_turns.told_before = mark.ended_at
         session.offering.note_all()
         group.start_soon(session.pump)
         return session

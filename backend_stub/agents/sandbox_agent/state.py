@@ -96,47 +96,61 @@ class Owed(Struct, frozen=True, kw_only=True):
 
 
 class StoredSession(Struct, kw_only=True):
-    """A session as the agent knows it.
-
-    `runs_as` is the agent's name for sandbox-agent. `life` names the server it was opened in and `server_id` its place
-    there; `seen` is the id of the last event of the stream that is accounted for in `translation`. `agent_pid` is 0
-    where it is not known, `number_in_log` counts the agents that the server's log tells of. `asking` holds the agent's
-    open requests as they came, `answered` says which have their answer, both by the number of their event in the
-    stream: an agent may use the id of a request again once it has the answer. `answering` are those that are being
-    given theirs, with how long the server's log was before, `owed` those that we answer ourselves and that may not have
-    it yet. `spent` says that the agent's last turn failed for a reason
-    that only another process mends. `offer` is what the agent has told that it offers, `wanted` the values that a
-    person has set options to, by option_id, which every new process of it is to have.
-    """
+    """What the runtime keeps of one session, in its file."""
 
     session_id: str
     agent: str
     runs_as: str = ""
+    """The agent's name for sandbox-agent."""
     life: str = ""
+    """Of the server that the session was opened in: see `StoredServer.life`."""
     server_id: str = ""
+    """Its place in that server; another one each time that the session is opened."""
     acp_session: str = ""
+    """The session's id for the agent."""
     can_load: bool = False
+    """Whether the agent can go on with a session of an earlier process."""
     openings: int = 0
+    """How often it was opened, each time with a new process of the agent."""
     agent_pid: int = 0
+    """0: not known."""
     agent_started: str = ""
+    """The process's start mark, which tells a reused pid."""
     number_in_log: int = 0
+    """Which of the agents that the server's log tells of it is, counted from 1; 0: not known."""
     cwd: str = ""
     spent: bool = False
+    """The last turn failed for a reason that only another process mends."""
     opening: bool = False
+    """It is being opened: cut here, it is opened anew."""
     unloaded: bool = False
+    """Its agent was ended for having nothing to do."""
     next_id: int = 1
+    """The id of our next request."""
     seen: int = 0
+    """The last event of the stream that is accounted for in `translation`."""
     prompts: dict[str, PromptMark] = {}
+    """By prompt_id, in the order in which they were sent."""
     asking: dict[int, str] = {}
+    """The agent's open requests as they came, by the numbers of their events: it may use the id of one again."""
     answered: list[int] = []
+    """Those of them that have their answer, by the same numbers."""
     answering: dict[int, int] = {}
+    """Those whose answer was about to be sent, each with how long the server's log was then."""
     owed: dict[int, Owed] = {}
+    """Those that we answer ourselves, and that may not have the answer yet."""
     steered: dict[str, SteerMark] = {}
+    """What was said into the turn that runs, by prompt_id."""
     notices: list[str] = []
+    """What is to be said at the beginning of the next turn."""
     auth_methods: tuple[AuthMethod, ...] = ()
+    """Ways to log in, as the agent told them."""
     translation: Translation | None = None
+    """The transcript of the last turn, up to `seen`; what is said after it goes on there."""
     offer: Offer = msgspec.field(default_factory=Offer)
+    """What the agent has told that it offers."""
     wanted: dict[str, OptionValue] = {}
+    """The values that a person has set options to, by option_id: every new process is to have them."""
 
     def begin_anew(self, life: str, lost: str) -> None:
         """The session gets another agent, of the server of this life; turns that the old one had end as `lost`."""

@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 
 from backend_stub.agents.sandbox_agent.connection import AgentConnection, AnsweredError, ServerRefusedError
 from backend_stub.agents.sandbox_agent.messages import Message
-from backend_stub.agents.sandbox_agent.receipts import was_given
+from backend_stub.agents.sandbox_agent.receipts import Receipt, receipt_of
 from backend_stub.agents.sandbox_agent.state import SteerMark, StoredSession
 from backend_stub.domain.agent import Steered
 from backend_stub.domain.errors import AgentError
@@ -32,7 +32,7 @@ _OUTCOMES = {
 
 
 class Turning(Protocol):
-    """The session whose turn it is."""
+    """What is used here of `Session`, which implements it."""
 
     connection: AgentConnection
     state: StoredSession
@@ -117,7 +117,8 @@ class Steering:
         answer = self._heard.pop(mark.rpc_id, None)
         if answer is None:
             session = self._session
-            if not session.over and await was_given(session.connection.server.log, session.state, mark):
+            log = session.connection.server.log
+            if not session.over and await receipt_of(log, session.state, mark) is Receipt.WHOLE:
                 # It has it, and will say what became of it.
                 return Steered.UNKNOWN
             session.state.steered.pop(prompt_id, None)

@@ -15,7 +15,7 @@ from backend_stub.domain.errors import CallError
 from backend_stub.providers.local.comparison import Compared, diff_of
 from backend_stub.providers.local.losses import losses_of
 from backend_stub.providers.local.recent import RecentDiffs
-from backend_stub.providers.local.record import Losses, Made, Record, Records
+from backend_stub.providers.local.sandbox_record import Losses, Made, Record, Records
 from foundry_tui.contract.requests import Diff
 
 logger = logging.getLogger(__name__)

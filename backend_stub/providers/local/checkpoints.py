@@ -29,8 +29,8 @@ from backend_stub.providers.local.binary_sizes import with_sizes
 from backend_stub.providers.local.comparison import files_of_side, line_counts, within_limits
 from backend_stub.providers.local.kept_patch import write_kept
 from backend_stub.providers.local.own_git_folder import room_beside
-from backend_stub.providers.local.record import KNOWN_PATCH, Made, Record, Records
 from backend_stub.providers.local.restoring import become, changed, in_the_way, left_alone
+from backend_stub.providers.local.sandbox_record import KNOWN_PATCH, Made, Record, Records
 from backend_stub.providers.local.snapshot import Between, Snapshot, Worktree
 from backend_stub.providers.local.whole_patch import write_whole
 from backend_stub.providers.local.worktree import common_of, git_dir_of

@@ -27,7 +27,7 @@ from backend_stub.providers.local.binary_sizes import with_sizes
 from backend_stub.providers.local.files_on_disk import not_looked_at, stamps_of, unlike_files, within
 from backend_stub.providers.local.kept_patch import write_kept
 from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
-from backend_stub.providers.local.record import KNOWN_PATCH, Record
+from backend_stub.providers.local.sandbox_record import KNOWN_PATCH, Record
 from backend_stub.providers.local.whole_patch import Compares, write_whole
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.git import run_git

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from backend_stub.providers.local.own_git_folder import make_git_folder, room_beside
-from backend_stub.providers.local.record import Losses, Made, Record
+from backend_stub.providers.local.sandbox_record import Losses, Made, Record
 from backend_stub.providers.local.submodule_commits import git_folder_of, kept_submodules, unpushed
 from backend_stub.providers.local.worktree import commits_lost, common_of, git_dir_of
 from backend_stub.repository.files import inside_of, mode_of, read_text

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from backend_stub.providers.local.record import COMPARING, Record
+from backend_stub.providers.local.sandbox_record import COMPARING, Record
 
 
 @asynccontextmanager

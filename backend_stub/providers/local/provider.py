@@ -31,9 +31,9 @@ from backend_stub.providers.local.comparison import write_patch
 from backend_stub.providers.local.copying import copy_files
 from backend_stub.providers.local.known_agents import look_for_agents
 from backend_stub.providers.local.losses import NAMED, losses_of
-from backend_stub.providers.local.record import Made, Record, Records
 from backend_stub.providers.local.remotes import fetch, main_remote, remote_branches
 from backend_stub.providers.local.rules import read_rules
+from backend_stub.providers.local.sandbox_record import Made, Record, Records
 from backend_stub.providers.local.settings import LocalSettings
 from backend_stub.providers.local.setup import run_setup
 from backend_stub.providers.local.starting import Starts

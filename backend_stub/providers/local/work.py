@@ -10,7 +10,7 @@ import anyio.to_thread
 from backend_stub.domain.errors import GitError
 from backend_stub.providers.local.comparison import printable
 from backend_stub.providers.local.own_git_folder import room_beside
-from backend_stub.providers.local.record import Record
+from backend_stub.providers.local.sandbox_record import Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.git import run_git
 from foundry_tui.contract.file_names import read

@@ -13,7 +13,7 @@ import msgspec
 
 from backend_stub.domain.errors import GitError, ProviderError
 from backend_stub.providers.local.branch_start import HEADS, Plan, beginning_of
-from backend_stub.providers.local.record import Made, Record, Records
+from backend_stub.providers.local.sandbox_record import Made, Record, Records
 from backend_stub.repository.checkouts import LISTING, commit_of, expect_free, worktrees_of
 from backend_stub.repository.files import TABLE_HEAD, inside_of, mode_of, read_text, symbolic_ref
 from backend_stub.repository.git import TREE_TIMEOUT, Told, run_git

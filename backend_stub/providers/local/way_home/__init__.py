@@ -12,7 +12,7 @@ from backend_stub.domain.forge import Forge
 from backend_stub.domain.hand_over import LOG_CHARACTERS, MOST_LOGS, NO_PULL_REQUEST, give_checks, give_comments
 from backend_stub.domain.way_home import Done, Progress
 from backend_stub.providers.local.checkpoints import LocalCheckpoints
-from backend_stub.providers.local.record import Made, Records
+from backend_stub.providers.local.sandbox_record import Made, Records
 from backend_stub.providers.local.way_home import apply, commit, land, pull_request, push, undo, update
 from backend_stub.providers.local.way_home.alone import Alone
 from backend_stub.providers.local.way_home.checkout import CutLandingError, left_half_way, settle

@@ -13,7 +13,7 @@ import anyio.to_thread
 from backend_stub.domain.call import Call
 from backend_stub.domain.errors import GitError
 from backend_stub.machine import processes
-from backend_stub.providers.local.record import OPERATION, Record
+from backend_stub.providers.local.sandbox_record import OPERATION, Record
 from backend_stub.providers.local.worktree import git_dir_of
 from backend_stub.repository.checkouts import LISTING, worktrees_of
 from backend_stub.repository.git import Command, Output, run_git

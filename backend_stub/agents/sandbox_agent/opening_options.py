@@ -12,14 +12,14 @@ LATE_OPTIONS = 3.0
 """Seconds that an agent has to tell its options after it has opened a session, where some of them were asked for."""
 
 
-async def set_up(session: Session, asked: Mapping[str, OptionValue]) -> None:
+async def set_asked(session: Session, asked: Mapping[str, OptionValue]) -> None:
     """Set what was asked for, each by its option_id or its category.
 
     Raises an `AgentError` that is not to be tried again for what the agent does not offer or refuses.
     """
     agent, state = session.state.agent, session.state
     if asked:
-        await session.offering.told(LATE_OPTIONS)
+        await session.offering.until_told(LATE_OPTIONS)
     values, wrong = settled(state.offer.options, asked)
     if wrong is not None:
         raise OptionNotOfferedError(f"{agent} cannot be set up as asked: {wrong[1]}", wrong[0])
@@ -43,7 +43,7 @@ async def set_again(session: Session) -> None:
     """
     for option_id, value in list(session.state.wanted.items()):
         try:
-            await set_up(session, {option_id: value})
+            await set_asked(session, {option_id: value})
         except AgentError as error:
             if session.gone():
                 raise
