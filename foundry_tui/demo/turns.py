@@ -53,7 +53,11 @@ FIX_LOGIN = turn(
                 "path": "app/auth.py",
                 "old": "    check(request.reset_token)\n    refresh(session)\n",
                 "new": "    refresh(session)\n    check(request.reset_token)\n",
-            }
+            },
+            {
+                "path": "tests/test_auth.py",
+                "new": "def test_refreshed_first(client):\n    assert client.reset().history == []\n",
+            },
         ],
     },
     {"tool": "Run pytest tests/test_auth.py", "kind": "execute", "content": "14 passed in 0.31s"},
@@ -79,7 +83,7 @@ END_TO_END = turn(
 
 RELEASE = turn(
     3,
-    "The release is prepared as you said: the changelog is written, and the version is set in two places.",
+    "The release is prepared as you said: the changelog is written, and nothing else has to change for it.",
     {"tool": "Read CHANGELOG.md", "kind": "read", "content": "41 entries since 2.3", "ms": 1},
     {
         "form": "What should the release say?",
@@ -194,4 +198,8 @@ def long_turn() -> dict[str, Any]:
             steps.append(
                 {"message": f"Part {number // 4 + 1} of {file} stands on its own now; its imports are sorted."}
             )
+    steps += [
+        {"tool": f"Write {file}", "kind": "edit", "edit": {"path": file, "new": "def step(order):\n    ...\n"}, "ms": 1}
+        for file in files
+    ]
     return turn(30, "The module is split; every step has a file, and the tests pass unchanged.", *steps)

@@ -92,7 +92,7 @@ def saying(
     if waits_for_host(task) and not needs_person(task):
         return Saying(away_words(task.host), Role.SAID)
     if timed is not None:
-        return Saying(timed, role, behind_time(task))
+        return Saying(timed, role, behind_time(task), _simulated(task))
     ask = first_ask(task)
     if ask is not None:
         count = f"1 of {task.needs_input}: " if task.needs_input > 1 else ""
@@ -113,7 +113,7 @@ def saying(
     if task.activity is not None and task.status in (TaskStatus.RUNNING, TaskStatus.IDLE):
         return _activity(task, task.activity, glyphs)
     plan = () if task.status in ENDED else _plan(task)
-    return Saying(state_text(task, glyphs, 0), role, plan or _simulated(task))
+    return Saying(state_text(task, glyphs, 0), role, plan or _simulated(task), _simulated(task))
 
 
 def said_beside_state(task: TaskSummary, glyphs: Glyphs) -> str:

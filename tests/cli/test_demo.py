@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -109,6 +110,18 @@ def test_who_answers_a_form_with_other_than_what_it_proposed_is_not_told_of_what
         later = [turn.get("reply", ""), *(str(step) for step in turn.get("steps", ()) if "fields" not in step)]
         proposed = {str(field["default"]) for field in fields if field["type"] == "string"}
         assert not [text for text in later if any(each in text for each in proposed)]
+
+
+def test_an_agent_tells_as_many_files_as_are_counted_beside_its_words() -> None:
+    told = []
+    for entry in demo_story.tell(1, 1.0).script["tasks"]:
+        turn = entry.get("turn", {})
+        found = re.search(r"(\w+) files? changed", turn.get("reply", ""))
+        edits = [edit for step in turn.get("steps", ()) for edit in (*step.get("edits", ()), step.get("edit")) if edit]
+        paths = {edit["path"] for edit in edits}
+        if found is not None:
+            told.append((["", "one", "two", "three"].index(found[1].lower()), len(paths)))
+    assert told and all(said == counted for said, counted in told)
 
 
 def test_the_world_has_been_running_when_it_is_opened_and_shows_what_the_product_can() -> None:

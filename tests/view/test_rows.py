@@ -260,9 +260,12 @@ def test_a_simulated_task_says_so_where_its_state_is_said(status: TaskStatus) ->
 
 
 @pytest.mark.parametrize("width", range(56, 141, 12))
-def test_beside_a_preview_a_task_that_leaves_still_says_that_it_is_simulated(width: int) -> None:
-    line = row(width, creation="leaving", status=TaskStatus.IDLE, provider="demo")
-    assert "simulated" in line and "archived" in line
+@pytest.mark.parametrize(("creation", "said"), [("leaving", "archived "), ("pending", "asking ")])
+def test_beside_a_preview_a_task_that_leaves_or_comes_still_says_that_it_is_simulated(
+    width: int, creation: str, said: str
+) -> None:
+    line = row(width, creation=creation, status=TaskStatus.QUEUED, provider="demo")
+    assert "simulated" in line and said in line
 
 
 def test_the_progress_bar_gives_way_before_words_are_cut() -> None:
