@@ -145,8 +145,9 @@ class DemoAgents:
 
     async def follow(self, call: Call, prompt: Prompt, turn: Turn) -> None:
         """The turn has the prompt from its beginning; what a script lets fail or hang is the telling of its outcome."""
-        script = await self._turn_script(call)
         number, begun = self._world.turn_of(prompt.prompt_id)
+        # The prompt that the task was made with may be sent again, and is no later one for that.
+        script = await self._turn_script(call, later=number > 1 and prompt.text != call.task.prompt)
         for line in script.log:
             call.log(line)
         strikes = script.strikes(number)
@@ -185,9 +186,9 @@ class DemoAgents:
         if self.on_changed is not None:
             await self.on_changed(call.task.task_id, session_id, (UsageChanged(usage),))
 
-    async def _turn_script(self, call: Call) -> TurnScript:
+    async def _turn_script(self, call: Call, *, later: bool) -> TurnScript:
         try:
-            return (await self._script.for_call()).turn(call.task.prompt)
+            return (await self._script.for_call()).turn(call.task.prompt, later=later)
         except ScriptError as error:
             raise AgentError(str(error)) from error
 

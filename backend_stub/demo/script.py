@@ -189,6 +189,8 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     destroy_sandbox: CallScript | None = None
     release_sandbox: CallScript | None = None
     turn: TurnScript | None = None
+    later: TurnScript | None = None
+    """What a turn does that is not the task's first; without it each does what `turn` says."""
     commit: CallScript | None = None
     update: CallScript | None = None
     push: CallScript | None = None
@@ -201,6 +203,10 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agent: AgentScript | None = None
     would_lose: tuple[str, ...] | None = None
     files: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.later is not None and any(step.all_edits for step in self.later.steps):
+            raise ValueError("later edits no files")
 
 
 class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -220,8 +226,10 @@ class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def call(self, name: str, prompt: str) -> CallScript:
         return self._find(prompt, lambda scene: getattr(scene, name), CallScript())
 
-    def turn(self, prompt: str) -> TurnScript:
-        return self._find(prompt, lambda scene: scene.turn, TurnScript())
+    def turn(self, prompt: str, *, later: bool = False) -> TurnScript:
+        """How a turn of the task of this prompt goes; `later`: one that is not its first."""
+        again = self._find(prompt, lambda scene: scene.later, None) if later else None
+        return again or self._find(prompt, lambda scene: scene.turn, TurnScript())
 
     def pull_request(self, prompt: str) -> PullRequestScript:
         return self._find(prompt, lambda scene: scene.pull_request, PullRequestScript())

@@ -91,6 +91,7 @@ def tell(seed: int, speed: float, tasks: int | None = None) -> Story:
     default: dict[str, Any] = {stage: {"ms": 300 if many else 1500} for stage in stages}
     default |= {"release_sandbox": {"ms": 800}, "destroy_sandbox": {"ms": 1200}}
     default["turn"] = turn(6, "Done. The change is small, and the tests pass.", {"thought": "A small change will do."})
+    default["later"] = turn(4, LATER, {"thought": "This goes beyond what I was made with."})
     default |= {"pull_request": PULL_REQUEST, "files": sorted(set.intersection(*map(set, FILES.values())))}
     return Story(
         openings=tuple(
@@ -102,6 +103,9 @@ def tell(seed: int, speed: float, tasks: int | None = None) -> Story:
         max_provisioning=64 if many else 12,
     )
 
+
+LATER = "I have read that. I am simulated, so I have only one story to tell: a real agent would go on with it."
+"""What the demo's agent says to each prompt but a task's first."""
 
 _FILLER_CALLS: dict[str, dict[str, Any]] = {
     "in the importer": {

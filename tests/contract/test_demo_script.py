@@ -38,6 +38,7 @@ LINE = frozenset({"call", "effect", "task_id", "sandbox_id", "session_id", "prom
         {"default": {"turn": {"permission": True}}},
         {"default": {"turn": {"steps": [{"late": "and so on", "message": "no"}]}}},
         {"default": {"would_lose": "all"}},
+        {"default": {"later": {"steps": [{"tool": "edit", "edit": {"path": "x", "new": "y"}}]}}},
         {"tasks": {}},
         [],
         "{",
@@ -148,6 +149,18 @@ def test_the_script_is_read_again_at_each_call(backend: BackendProcess) -> None:
         backend.wait_task(task["task_id"], "idle")
         transcript = backend.get(f"/v1/sessions/{task['sessions'][0]['session_id']}")["transcript"]
         assert transcript[-1]["body"] == f"reply {number}"
+
+
+def test_a_turn_that_is_not_the_first_may_have_another_script(backend: BackendProcess) -> None:
+    backend.set_script({"default": {"turn": {"reply": "the first"}, "later": {"reply": "a later one"}}})
+    task = backend.create()
+    session_id = task["sessions"][0]["session_id"]
+    backend.wait_task(task["task_id"], "idle")
+    backend.post(f"/v1/sessions/{session_id}/prompts", {"prompt_id": "second", "text": "and now the rest"})
+    backend.wait_session(session_id, lambda told: told["prompts"][-1]["state"] == "answered")
+    transcript = backend.get(f"/v1/sessions/{session_id}")["transcript"]
+    said = [each["body"] for each in transcript if each["kind"] == "message"]
+    assert said == ["the first", "a later one"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -24,6 +24,7 @@ else from `default`, else it takes 20 ms and succeeds.
 Calls
   ensure_name, create_sandbox, ensure_agent, create_session   the stages
   turn                              one prompt's work
+  later                             the same of a prompt that is not the task's first; edits no files
   destroy_sandbox, release_sandbox  what kill and archive do
   commit, update, push, pull_request, land, apply, undo, hand_over   operations
 Settings of each call
