@@ -35,12 +35,13 @@ from foundry_tui.contract.transcript import TranscriptItem
 
 
 class Fault(Struct, frozen=True):
-    """What ails a storage; `state` is `unavailable` (no change can be kept) or `damaged` (some of it cannot be read).
+    """What ails a storage; `state` is `unavailable` (no change can be kept), `degraded` (some cannot, as the disk is
+    full) or `damaged` (some of what is kept cannot be read).
 
     `reason` says what to do, as a sentence without its end.
     """
 
-    state: Literal["unavailable", "damaged"]
+    state: Literal["unavailable", "degraded", "damaged"]
     reason: str
 
 

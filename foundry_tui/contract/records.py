@@ -464,8 +464,8 @@ class FileDiff(Record, frozen=True, kw_only=True, omit_defaults=True):
 class Health(Record, frozen=True, kw_only=True, omit_defaults=True):
     """The backend about itself; `providers` maps each provider to `ready` or to why it is not.
 
-    `status` is `ok`, `unavailable` (no change can be kept) or `damaged` (some of what is kept cannot be read);
-    `reason` then says what to do.
+    `status` is `ok`, `unavailable` (no change can be kept), `degraded` (some cannot, as the disk is full) or
+    `damaged` (some of what is kept cannot be read); `reason` then says what to do.
     """
 
     status: str

@@ -72,8 +72,11 @@ def test_a_disk_that_fills_up_is_answered_503_and_work_goes_on_once_there_is_roo
     assert {answer.status_code for answer in refused} == {503}
     assert all(str(backend.data) in answer.json()["detail"] for answer in refused)
     assert backend.process.poll() is None
+    told = backend.get("/v1/health")
+    assert told["status"] in ("degraded", "unavailable") and str(backend.data) in told["reason"]
     assert backend.get(f"/v1/tasks/{done['task_id']}") == done
     assert len(backend.get("/v1/tasks")["tasks"]) == 2
     ballast.unlink()
+    assert backend.get("/v1/health")["status"] == "ok"
     backend.wait_task(going, "idle")
     assert json.loads(backend.http.post("/v1/tasks", json=body).text)["status"] == "init_enqueue_provision"

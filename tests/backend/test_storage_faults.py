@@ -10,11 +10,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from backend_stub.domain.errors import StorageUnavailableError
-from backend_stub.storage.sqlite import FILE_NAME, open_storage
+from backend_stub.storage.sqlite import FILE_NAME, condition, open_storage
+from backend_stub.storage.writing import Transaction
 from foundry_tui.contract.events import TASKS
 from foundry_tui.contract.ids import uuid7
 from tests.backend.process import BackendProcess
@@ -82,6 +84,31 @@ def test_a_full_disk_is_answered_503_and_nothing_is_lost(backend: BackendProcess
     backend.kill()
     backend.start()
     assert backend.get(f"/v1/tasks/{task_id}")["revision"] == before["revision"]
+
+
+@pytest.mark.anyio
+async def test_a_disk_that_had_no_room_is_told_until_there_is_some_though_small_changes_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [4096]
+    monkeypatch.setattr(condition, "disk_usage", lambda _: SimpleNamespace(free=free[0]))
+    storage = open_storage(tmp_path)
+    try:
+        pages = storage._writer._connection
+        (count,) = pages.execute("PRAGMA page_count").fetchone()
+        pages.execute(f"PRAGMA max_page_count = {count + 2}")
+
+        async def large(transaction: Transaction) -> None:
+            pages.execute("CREATE TABLE large AS SELECT randomblob(200000) AS text")
+
+        with pytest.raises(StorageUnavailableError, match="free some disk space"):
+            await storage.submit(large)
+        told = await storage.fault()
+        assert told is not None and told.state == "degraded" and str(tmp_path) in told.reason
+        free[0] += condition.ROOM
+        assert await storage.fault() is None
+    finally:
+        await storage.close()
 
 
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:

@@ -2,13 +2,18 @@
 
 import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
+from shutil import disk_usage
 
 import msgspec
 
 from backend_stub.domain.storage import Fault
 from backend_stub.storage.sqlite.files import DatabaseFiles
-from backend_stub.storage.sqlite.opening import is_damage, why_not
+from backend_stub.storage.sqlite.opening import is_damage, is_full, why_not
+
+ROOM = 1_048_576
+"""Bytes that have to be free beyond those at which a commit found no room, before it counts as made room for."""
 
 
 class Condition:
@@ -25,13 +30,28 @@ class Condition:
         self.refusal: str | None = None
         self._path = path
         self._damage: str | None = None
+        self._full: tuple[str, int] | None = None
+        """Why a commit had no room on the disk, and the bytes that were free then."""
 
     def fault(self) -> Fault | None:
         """See `Storage.fault`; raises `OSError` when the files cannot be looked at."""
         gone = self.lost or self.files.moved() or self.why_reads_are_doubtful() or self.refusal
         if gone is not None:
             return Fault("unavailable", gone)
-        return None if self._damage is None else Fault("damaged", self._damage)
+        if self._damage is not None:
+            return Fault("damaged", self._damage)
+        # A small change may find room where a large one did not: that it was kept does not tell that all is well.
+        full = self._why_full()
+        return None if full is None else Fault("degraded", full)
+
+    def _why_full(self) -> str | None:
+        if self._full is None:
+            return None
+        why, free = self._full
+        if disk_usage(self._path.parent).free >= free + ROOM:
+            self._full = None
+            return None
+        return why
 
     def why_reads_are_doubtful(self) -> str | None:
         """Why what is read may be wrong, None if nothing says so; for threads that do not commit."""
@@ -53,4 +73,7 @@ class Condition:
             why = why_not(self._path, error, doing)
         if isinstance(error, msgspec.DecodeError) or is_damage(error):
             self._damage = why
+        elif is_full(error):
+            with suppress(OSError):
+                self._full = (why, disk_usage(self._path.parent).free)
         return why

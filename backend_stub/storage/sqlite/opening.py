@@ -36,6 +36,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether there was no room on the disk."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
 def why_not(path: Path, error: sqlite3.Error, doing: str = "opened") -> str:
     """What is wrong with the database and what to do, as one sentence without its end."""
     text = str(error)
