@@ -42,7 +42,7 @@ DATABASE = "FOUNDRY_DATABASE"
 RESTART = "restart it, nothing is lost: foundry backend stop && foundry backend start"
 
 
-_FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED, MCP, RULES)
+_MORE_FOR_BACKEND = ("FOUNDRY_MAX_PROVISIONING", "FOUNDRY_DEMO_SCRIPT", CONFIGURED, MCP, RULES)
 """Variables that the backend reads and that are no key of the sections `provision` and `local`."""
 
 
@@ -266,8 +266,8 @@ def not_taken(names: Collection[str]) -> str:
 
 
 def _is_for_backend(name: str) -> bool:
-    settings = {key.env for key in config.KEYS if key.section in config.FOR_BACKEND}
-    named = name in settings or name.startswith("FOUNDRY_STAGE_") or name in _FOR_BACKEND
+    settings = {key.env for key in config.KEYS if key.section in config.BACKEND_SECTIONS}
+    named = name in settings or name.startswith("FOUNDRY_STAGE_") or name in _MORE_FOR_BACKEND
     return named and name not in _WITH_EACH_CREATE
 
 

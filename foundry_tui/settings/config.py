@@ -42,7 +42,7 @@ LOCK_NAME = "lock"
 PROBE_SECONDS = 1.0
 """How long a backend may take to accept a connection; one that takes longer is busy, and counts as there."""
 
-FOR_BACKEND = ("provision", "local", "agents")
+BACKEND_SECTIONS = ("provision", "local", "agents")
 """The sections of `KEYS` that our own backend is told of by its environment."""
 
 
@@ -236,8 +236,8 @@ def _parts(value: str) -> list[str]:
 
 
 def as_environ(settings: Settings) -> dict[str, str]:
-    """What our own backend is told by its environment: the settings of `FOR_BACKEND` that are given, the agents, the
-    MCP servers and the rules.
+    """What our own backend is told by its environment: the agents, the MCP servers, the rules, and the settings of
+    `BACKEND_SECTIONS` that are given.
     """
     told: dict[str, str] = {}
     if settings.agents:
@@ -248,7 +248,7 @@ def as_environ(settings: Settings) -> dict[str, str]:
         told[rules.VARIABLE] = msgspec.json.encode(settings.rules).decode()
     for key in KEYS:
         value = settings.value(key)
-        if key.section not in FOR_BACKEND or value is None:
+        if key.section not in BACKEND_SECTIONS or value is None:
             continue
         if isinstance(value, bool):
             told[key.env] = str(int(value))

@@ -33,7 +33,7 @@ class _Notification(Struct):
     update: Raw = Raw(b"{}")
 
 
-class Holder(Protocol):
+class OfferingSession(Protocol):
     """What is used here of `Session`, which implements it."""
 
     connection: AgentConnection
@@ -58,8 +58,8 @@ class Offering:
     What changes twice before it is passed on is passed on once, as it stands then.
     """
 
-    def __init__(self, holder: Holder) -> None:
-        self._holder = holder
+    def __init__(self, session: OfferingSession) -> None:
+        self._session = session
         self._changes: dict[type, SessionChange] = {}
         self._changed = anyio.Event()
         self._telling = anyio.Lock()
@@ -76,7 +76,7 @@ class Offering:
 
     def note_all(self) -> None:
         """All that is known is to be told."""
-        offer = self._holder.state.offer
+        offer = self._session.state.offer
         self.note(OptionsChanged(offer.options), AcceptsChanged(offer.accepts))
         if offer.commands:
             self.note(CommandsChanged(offer.commands))
@@ -86,7 +86,7 @@ class Offering:
     def take(self, params: Raw) -> bool:
         """Take an update of what is offered; False for any other. Raises `msgspec.DecodeError`."""
         update = decode(params, _Notification).update
-        offer = self._holder.state.offer
+        offer = self._session.state.offer
         if decode(update, _Update).session_update in KINDS:
             self.note(offer.take(update))
             return True
@@ -100,7 +100,7 @@ class Offering:
         while True:
             await self._changed.wait()
             self._changed = anyio.Event()
-            if self._holder.state.offer.options:
+            if self._session.state.offer.options:
                 self._any_told.set()
                 if self.when_told is not None:
                     set_now, self.when_told = self.when_told, None
@@ -109,7 +109,7 @@ class Offering:
 
     async def until_told(self, seconds: float) -> None:
         """Wait until the agent has told any options, at most for so many seconds."""
-        if not self._holder.state.offer.options:
+        if not self._session.state.offer.options:
             with anyio.move_on_after(seconds):
                 await self._any_told.wait()
 
@@ -119,7 +119,7 @@ class Offering:
             changes = list(self._changes.values())
             self._changes.clear()
             if changes:
-                await self._holder.changed(changes)
+                await self._session.changed(changes)
 
     async def set(self, option_id: str, value: OptionValue) -> tuple[SessionOption, ...]:
         """Set an option of the agent, and of every further process of it; all options after it.
@@ -127,32 +127,32 @@ class Offering:
         Raises `OptionRefusedError`, and `AgentError` when there is no answer; of an agent that is lost the next
         process gets the value.
         """
-        holder, wanted = self._holder, self._holder.state.wanted
+        session, wanted = self._session, self._session.state.wanted
         before = dict(wanted)
         wanted[option_id] = value
-        await holder.save()
-        if not holder.state.offer.options:
+        await session.save()
+        if not session.state.offer.options:
             # It is asked for as soon as the agent tells what it offers.
             return ()
         try:
-            if not holder.gone():
+            if not session.gone():
                 await self._request(option_id, value)
         except AgentError:
-            if not holder.gone():
-                holder.state.wanted = before
-                await holder.save()
+            if not session.gone():
+                session.state.wanted = before
+                await session.save()
                 raise
-        if holder.gone():
-            holder.state.want(option_id, value)
-        await holder.save()
-        return holder.state.offer.options
+        if session.gone():
+            session.state.want(option_id, value)
+        await session.save()
+        return session.state.offer.options
 
     async def _request(self, option_id: str, value: OptionValue) -> None:
-        state = self._holder.state
+        state = self._session.state
         method, params = state.offer.request(option_id, value)
         try:
             asked = {"sessionId": state.acp_session, **params}
-            result = await self._holder.connection.request(state.number(), method, asked)
+            result = await self._session.connection.request(state.number(), method, asked)
         except AnsweredError as error:
             raise OptionRefusedError(understood(error.error, state.agent, state.auth_methods).words) from error
         state.offer.was_set(option_id, value, result)

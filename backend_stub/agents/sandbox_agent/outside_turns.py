@@ -15,7 +15,7 @@ from backend_stub.agents.sandbox_agent.updates import Item, Translation
 from foundry_tui.contract.codec import decode
 
 
-class Keeper(Protocol):
+class KeepingSession(Protocol):
     """What is used here of `Session`, which implements it."""
 
     async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
@@ -41,9 +41,9 @@ class OutsideTurns:
     After a restart the stream is read again; up to the event of number `told_before` it was told, and is not again.
     """
 
-    def __init__(self, state: StoredSession, keeper: Keeper, inbox: Inbox) -> None:
+    def __init__(self, state: StoredSession, session: KeepingSession, inbox: Inbox) -> None:
         self._state = state
-        self._keeper = keeper
+        self._session = session
         self._inbox = inbox
         self.told_before = 0
         self._lock = anyio.Lock()
@@ -77,7 +77,7 @@ class OutsideTurns:
     async def run(self) -> None:
         """Keep what the agent says while no turn is told, for as long as the session is live."""
         while True:
-            if self._inbox and self._keeper.between():
+            if self._inbox and self._session.between():
                 await self.tell()
             else:
                 await self._inbox.woken()
@@ -101,15 +101,15 @@ class OutsideTurns:
                 item = translation.take(arrival)
                 if isinstance(message, Message) and message.method in QUESTIONS:
                     item = unasked(arrival.number, message, translation, "no turn was in progress")
-                    self._keeper.respond_cancelled(arrival.number, message.request_id, message.method)
+                    self._session.respond_cancelled(arrival.number, message.request_id, message.method)
                 taken = taken or item is not None
                 if item is not None and arrival.number > self.told_before:
                     items[item.key] = item
             if items:
-                await self._keeper.keep(translation.prompt_id, list(items.values()))
+                await self._session.keep(translation.prompt_id, list(items.values()))
             if taken:
                 self._state.seen, self._state.translation = given[-1].number, translation
-                await self._keeper.save_patiently()
+                await self._session.save_patiently()
 
     def _translation(self) -> Translation:
         """A copy of the last turn's, which changes only when all is kept."""

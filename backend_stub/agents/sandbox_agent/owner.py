@@ -11,7 +11,7 @@ S = TypeVar("S", contravariant=True)
 
 
 class Owner(Protocol[S]):
-    """Who is told what happens to a session outside of any call."""
+    """What a session uses of the runtime that has it, which implements this."""
 
     async def lost(self, session: S, reason: str) -> None:
         """The agent died while nothing was asked of it."""

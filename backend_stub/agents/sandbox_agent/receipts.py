@@ -29,7 +29,7 @@ _NOT_GIVEN = b"failed to write"
 """What the server says when the agent was not there to be given a request."""
 
 
-class Live(Protocol):
+class LiveSession(Protocol):
     """What is used here of `Session`, which implements it."""
 
     state: StoredSession
@@ -70,7 +70,7 @@ async def note_given(log: ServerLog, state: StoredSession) -> None:
             mark.phase = SENT
 
 
-async def has_it(session: Live, log: ServerLog, inbox: Inbox, mark: PromptMark) -> bool:
+async def has_it(session: LiveSession, log: ServerLog, inbox: Inbox, mark: PromptMark) -> bool:
     """Whether the agent has a prompt that was being sent: by the log, or else by what it says until a sign is due.
 
     Raises `UnsentError` where it may have a part of it, so that it can read nothing more.

@@ -198,14 +198,14 @@ def _unquoted(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), plain)
 
 
-class Heard(Protocol):
-    """Who is listened to."""
+class HeardSession(Protocol):
+    """What is used here of `Session`, which implements it: whether the server still reads what its agent prints."""
 
     async def at_work(self) -> None:
-        """Wait until there is something to be heard."""
+        """Wait until the agent has something to do: a turn, or the opening of the session."""
 
     async def unheard(self) -> None:
-        """Nothing is heard any more, and for some time so."""
+        """The server has stopped reading what the agent prints, for some time now."""
 
 
 class Hearing:
@@ -244,14 +244,14 @@ class Hearing:
             self._before = None
         return self._state.number_in_log
 
-    async def watch(self, heard: Heard) -> None:
+    async def watch(self, session: HeardSession) -> None:
         """Tell when the server has stopped reading, which only its log says; it is looked at while the agent works."""
         while True:
-            await heard.at_work()
+            await session.at_work()
             await anyio.sleep(LOOK_EVERY)
             if await self.is_lost():
                 await anyio.sleep(UNHEARD_GRACE)
-                await heard.unheard()
+                await session.unheard()
 
     async def _look(self) -> None:
         try:

@@ -270,23 +270,23 @@ class Session:
             self._inbox.put(arrival)
 
     def respond_cancelled(self, number: int, request_id: str, method: str | None) -> None:
-        """See `Keeper`; nothing happens to one that has its answer."""
+        """See `KeepingSession`; nothing happens to one that has its answer."""
         self.answers.owe(number, Owed(request_id=request_id, method=method))
 
     async def at_work(self) -> None:
-        """See `Heard`."""
+        """See `HeardSession`."""
         while self.active is None and not self._opening.under_way:
             await self.woken()
 
     async def unheard(self) -> None:
-        """See `Heard`."""
+        """See `HeardSession`."""
         if not (self.gone() or self.over):
             await self._lose(UNHEARD.format(agent=self.state.agent))
 
     # What is said outside of turns
 
     def between(self) -> bool:
-        """See `Keeper`: after the end of a turn, after a stop, before the first."""
+        """See `KeepingSession`: after the end of a turn, after a stop, before the first."""
         settled = self.active is None and all(mark.settled for mark in self.state.prompts.values())
         return (self._cut or settled) and not self.following
 
@@ -296,11 +296,11 @@ class Session:
             await self._outside_turns.tell()
 
     async def keep(self, prompt_id: str, items: Sequence[Item]) -> None:
-        """See `Keeper`."""
+        """See `KeepingSession`."""
         await self._owner.said(self, prompt_id, items)
 
     async def changed(self, changes: Sequence[SessionChange]) -> None:
-        """See `Holder`."""
+        """See `OfferingSession`."""
         await self._owner.changed(self, changes)
 
     async def _lose_agent(self, code: int | None) -> None:

@@ -31,7 +31,7 @@ _OUTCOMES = {
 }
 
 
-class Turning(Protocol):
+class TurningSession(Protocol):
     """What is used here of `Session`, which implements it."""
 
     connection: AgentConnection
@@ -56,7 +56,7 @@ class Turning(Protocol):
 class Steering:
     """What was said into turns is kept with the session's state, so that it is not said twice."""
 
-    def __init__(self, session: Turning) -> None:
+    def __init__(self, session: TurningSession) -> None:
         self._session = session
         self._heard: dict[int, Message] = {}
         self._changed = anyio.Event()

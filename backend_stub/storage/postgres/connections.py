@@ -52,7 +52,7 @@ async def connect(address: Address) -> AsyncConnection:
     """A connection of its own; raises `psycopg.Error`."""
     connection = await AsyncConnection.connect(**address.parameters, autocommit=True)
     try:
-        await set_up(connection)
+        await prepare_connection(connection)
     except BaseException:
         await connection.close()
         raise
@@ -116,8 +116,8 @@ def answered(address: Address, seconds: float = ANSWER_SECONDS) -> Iterator[None
         raise StorageUnavailableError(why_silent(address))
 
 
-async def set_up(connection: AsyncConnection) -> None:
-    """What every connection has; raises `psycopg.Error`."""
+async def prepare_connection(connection: AsyncConnection) -> None:
+    """Give a connection the settings that each of ours has; raises `psycopg.Error`."""
     texts.adapt(connection)
     await connection.execute(_SETTINGS.encode())
 
@@ -239,6 +239,6 @@ class Readers:
 
 
 async def _for_reading(connection: AsyncConnection) -> None:
-    await set_up(connection)
+    await prepare_connection(connection)
     await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
     await connection.set_read_only(True)

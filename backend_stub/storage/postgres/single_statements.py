@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from backend_stub.domain.errors import StorageUnavailableError
 from backend_stub.storage.postgres.address import Address
-from backend_stub.storage.postgres.connections import answered, check_reachable, give_back, pool_of, set_up
+from backend_stub.storage.postgres.connections import answered, check_reachable, give_back, pool_of, prepare_connection
 from backend_stub.storage.postgres.reasons import why_not
 from backend_stub.storage.postgres.tables import SQL
 from backend_stub.storage.tables import Row
@@ -89,5 +89,5 @@ class _Together(SingleStatements):
 @asynccontextmanager
 async def open_statements(address: Address) -> AsyncIterator[SingleStatements]:
     """Statements for this database; their connections are closed at the end."""
-    async with pool_of(address, set_up, AT_ONCE, PATIENCE) as pool:
+    async with pool_of(address, prepare_connection, AT_ONCE, PATIENCE) as pool:
         yield SingleStatements(address, pool)
