@@ -27,7 +27,7 @@ ASK_SECONDS = 150.0
 STEADY = 6
 """Beats of its own in a row that must have reached the database before a host takes others for lost."""
 LEAVE_SECONDS = 0.5
-"""How long the end waits for that to be written."""
+"""How long a host that ends takes to tell the others so."""
 NOT_UNDERSTOOD = b""
 """An answer that is none: what was asked could not be read."""
 REREAD_SECONDS = 1.0
@@ -80,7 +80,7 @@ class ManyHosts:
             await self._beat_on()
 
     async def leave(self) -> None:
-        """Nothing more is done here: who has the tasks next need wait for nothing."""
+        """Tell the others that this host ends, so that its tasks can go on elsewhere at once."""
         with anyio.move_on_after(LEAVE_SECONDS):
             try:
                 await self._table.leave(self.me.host_id, self._lease)

@@ -22,7 +22,7 @@ class Stranger(Protocol):
 
 
 class Strangers:
-    """Makes room for whoever comes by ending what has waited longest, of the peer that has most.
+    """Where there are too many, ends the oldest connection of the peer that has the most.
 
     So nobody who has the token is kept out by those who have not.
     """

@@ -45,7 +45,7 @@ class Pulse:
         self._inode = os.fstat(self._handle).st_ino
 
     def last(self) -> Beat | None:
-        """The last beat; None when there was none, or what is there is none."""
+        """The last beat; None when there was none, or when it cannot be read."""
         try:
             return decode(os.pread(self._handle, ROOM, 0), Beat)
         except (OSError, msgspec.DecodeError):

@@ -1,4 +1,4 @@
-"""What was committed, for streams: what is told as it happens, and what is read again from the rows."""
+"""Committed events for streams: passed on as they are committed, and read from the rows for who comes later."""
 
 import logging
 from collections.abc import Callable, Coroutine

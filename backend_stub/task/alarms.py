@@ -17,14 +17,14 @@ class Alarms:
         self._sooner = anyio.Event()
 
     def set(self, key: str, at: int) -> None:
-        """The key's time is this, and no other one that it had."""
+        """Ring with this key at this time, in place of any time that it had."""
         self._due[key] = at
         if at < self._next:
             self._next = at
             self._sooner.set()
 
     def take_back(self, key: str) -> None:
-        """The key has no time any more."""
+        """Do not ring with this key."""
         self._due.pop(key, None)
 
     def due(self) -> None:

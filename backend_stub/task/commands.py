@@ -193,7 +193,7 @@ class Commands:
         return tuple(provider.would_lose(task, delete_branch=delete_branch))
 
     def release(self, state: TaskState) -> None:
-        """The task's rows say that it is being released: end what goes on in it, and do so."""
+        """End what goes on in the task and have it released, now that its rows say that it is to be."""
         self._release.cancel_work(state.task)
         for permission in state.task.permissions:
             self._sessions.settled(permission.permission_id)

@@ -27,11 +27,11 @@ class HostChange:
             self._rows.put_task(replace(self._rows.task, activity=said))
 
     def be_back(self) -> None:
-        """That its host is away is true no more."""
+        """Its host is there again: the task no longer says that it waits for it."""
         if self._waits():
             self._rows.put_task(replace(self._rows.task, activity=None))
 
     def _waits(self) -> bool:
-        """Whether the task says that it waits for its host, word for word: nothing else is kept of that."""
+        """Whether the task says that it waits for its host. That is told by its very words: no other field says so."""
         activity = self._rows.task.activity
         return activity is not None and activity.text == away_words(self._rows.task.host)

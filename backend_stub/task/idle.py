@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class IdleAgents:
-    """Knows how long nobody has said anything in each session. `wake` has a session looked at again."""
+    """Ends agents that have had nothing to do for long. `wake` has the run of a session look at it again, by `rest`."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class IdleAgents:
         self._used[session_id] = self._services.runtime.now()
 
     async def rest(self, actor: TaskActor, session_id: str) -> None:
-        """Nothing is left to do in the session: end its agent if that is due, else have it looked at when it may be."""
+        """Nothing is left to do in the session: end its agent if that is due, else set an alarm for when it will be."""
         idle_ms = self._services.settings.idle_ms
         state = await actor.state()
         session = next((each for each in state.task.sessions if each.session_id == session_id), None)

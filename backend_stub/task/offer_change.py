@@ -93,7 +93,7 @@ class OfferChange:
         self._put_offer(session_id, replace(self._rows.offer(session_id), commands=commands))
 
     def learn_accepts(self, session_id: str, accepts: Accepts) -> None:
-        """The agent takes these beside text."""
+        """The agent takes these kinds of content beside text."""
         self._put_offer(session_id, replace(self._rows.offer(session_id), accepts=accepts))
 
     def learn_usage(self, session_id: str, usage: Usage) -> None:
@@ -103,7 +103,7 @@ class OfferChange:
             self._rows.put_session(replace(session, usage=usage))
 
     def opened(self, session_id: str) -> None:
-        """The session was opened, with the options that it was to have."""
+        """The session was opened and has the options that were asked for: they need not be kept any more."""
         asked = {each: options for each, options in self._rows.private.asked_options.items() if each != session_id}
         self._rows.private = replace(self._rows.private, asked_options=asked)
 
@@ -129,7 +129,7 @@ class OfferChange:
         self._rows.private = replace(self._rows.private, values_before_unsent=others)
 
     def _end_unsent(self, session_id: str, asked: SessionOption) -> bool:
-        """The agent has answered; False when something else was asked for meanwhile, which it is still to be told."""
+        """The agent has answered; False if a person has set another value meanwhile, which is still to be sent."""
         option = find_option(self._rows.offer(session_id).options, asked.option_id)
         if option is not None and option.value != asked.value:
             return False

@@ -48,7 +48,7 @@ class QuestionChange:
     def reply(
         self, question: Permission, action: AnswerAction, content: Mapping[str, FieldValue] | None = None, by: str = ""
     ) -> None:
-        """A person did this with a form or a page; the transcript has it beside what was asked.
+        """A person answered a form or a page; the answer is put into the transcript, at the question.
 
         `by` names who it was if it was nobody here.
         """

@@ -153,7 +153,7 @@ class TaskRows:
     # What they are to say
 
     def put_task(self, task: TaskDetail, *, news: bool = True) -> None:
-        """`news`: something happened to it, which raises its `updated_at`; that it was read, for one, is none."""
+        """With `news` something has happened to it, and its `updated_at` is raised; being read, for one, is no news."""
         check_move(self._task.status, task.status)
         self._has_news = self._has_news or news
         self._task = task

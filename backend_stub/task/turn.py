@@ -171,7 +171,7 @@ async def _first_of(*events: anyio.Event) -> None:
 
 
 class LiveTurn:
-    """See `backend_stub.domain.agent.Turn`. What is told before the prompt counts as delivered waits until it does."""
+    """See `backend_stub.domain.agent.Turn`. What the agent says before `begin` is committed after it."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class LiveTurn:
         self._flushing = False
 
     def begin(self) -> None:
-        """The prompt counts as delivered: from now on what is told is committed."""
+        """The prompt is now noted as delivered: from here on what the agent says is committed."""
         self._begun = True
         self._flush_soon()
 

@@ -34,10 +34,10 @@ class Inbox:
         return given
 
     async def woken(self) -> None:
-        """Wait until something has changed; whoever waits looks for himself at what."""
+        """Wait until something has changed; what that is the caller has to look for."""
         await self._wake.wait()
 
     def notify(self) -> None:
-        """Whoever waits for something to change is to look again."""
+        """Wake those that wait for a change."""
         self._wake.set()
         self._wake = anyio.Event()

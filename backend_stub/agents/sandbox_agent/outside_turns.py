@@ -68,7 +68,7 @@ class OutsideTurns:
         self._state.translation = None
 
     def settle(self) -> None:
-        """What was told of the last turn has been committed: what follows goes on from there, also after a restart."""
+        """The last turn has been committed. What the agent says next is added to it, also after a restart."""
         if self._turn is not None:
             self._state.seen, translation = self._turn
             translation.end_message()

@@ -242,7 +242,7 @@ def _text(value: Any, texts: list[str], edits: list[FileEdit]) -> str:
 
 
 def _once(value: Any, known: list[str]) -> Any:
-    """The value, with what is known left out of its texts: whole where that is shorter, parts that are long."""
+    """The value, but texts in it that are shown already, and long parts of texts, are replaced by `SHOWN`."""
     if isinstance(value, str):
         if len(value) > len(SHOWN) and value in known:
             return SHOWN

@@ -480,7 +480,7 @@ class SandboxAgentRuntime:
     # Small things
 
     async def _beside(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do this beside all else: what fails of it must not end the reading of all streams."""
+        """Do this in a task of its own; its failure is logged, as it would else end the reading of all streams."""
         try:
             await work()
         except Exception:

@@ -188,7 +188,7 @@ def _is_answered(log: Path, place: str, request_id: str, since: int, first: int)
 
 
 def _bare(value: str) -> str:
-    """A value of the log, without the quotes that it has where it has such itself."""
+    """A value of the log without the quotes around it, if there are any."""
     return _unquoted(value[1:-1]) if value.startswith('"') else value
 
 

@@ -481,7 +481,7 @@ class Session:
         await self.save()
 
     async def settle(self) -> None:
-        """What was told of the last turn has been committed: a restart need not read the stream from before it."""
+        """The last turn has been committed: after a restart the stream need not be read again from before its end."""
         if self.active is None:
             self._outside_turns.settle()
             for mark in self.state.prompts.values():

@@ -88,7 +88,7 @@ class SteerMark(Struct, kw_only=True):
 
 
 class Owed(Struct, frozen=True, kw_only=True):
-    """What an agent's request of this id is answered by us: that it is `refused`, or that nobody answers it."""
+    """A request of the agent that we answer ourselves: that it is `refused`, or that nobody answers it."""
 
     request_id: str
     method: str | None

@@ -45,7 +45,7 @@ class TurningSession(Protocol):
         ...
 
     def notify(self) -> None:
-        """Whoever waits for something to change is to look again."""
+        """Wake those that wait for a change of the session."""
         ...
 
     async def save(self) -> None:
@@ -54,7 +54,7 @@ class TurningSession(Protocol):
 
 
 class Steering:
-    """What was said into turns is kept with the session's state, so that it is not said twice."""
+    """Says prompts into the turn that runs. Each is kept in the session's state first, so that it is not said twice."""
 
     def __init__(self, session: TurningSession) -> None:
         self._session = session
@@ -107,7 +107,7 @@ class Steering:
         self._heard.clear()
 
     async def _known(self, prompt_id: str, mark: SteerMark) -> Steered | None:
-        """What became of a prompt that was being sent; None when it has never arrived, by all that can be told."""
+        """What became of a prompt that was being sent when the backend was killed; None if it seems to be lost."""
         if mark.taken:
             return Steered.TAKEN
         with anyio.move_on_after(ANSWER_WAIT):
@@ -135,7 +135,7 @@ class Steering:
 
 
 def _outcome(answer: Message) -> Steered:
-    """What the agent says that it did; one that does not say so has done nothing."""
+    """What the agent did with the prompt, by its answer; an answer that does not say so means that it did nothing."""
     if answer.failure is not None:
         return Steered.REFUSED
     try:

@@ -313,7 +313,7 @@ class Telling:
     # What survives a restart
 
     async def _checkpoint(self) -> None:
-        """Note how far the stream was told, once what was told then has surely been committed."""
+        """Now and then, save how far the stream had been told a while ago: that much is surely committed."""
         now = anyio.current_time()
         if self._held is not None and now - self._held[0] >= CHECKPOINT_EVERY:
             _, seen, translation = self._held

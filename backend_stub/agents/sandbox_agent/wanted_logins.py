@@ -1,4 +1,4 @@
-"""Which agents have asked for a login when they were put to work: what is known of them by their files said nothing."""
+"""Agents that asked for a login when they were put to work, though nothing in their files showed that they lack one."""
 
 import time
 

@@ -29,7 +29,7 @@ class Address:
 
 
 def parse_address(url: str, application: str = "foundry") -> Address:
-    """The address that a URL names, with all that it leaves open as libpq has it; raises `DatabaseUnusableError`.
+    """The address that a URL names; what the URL leaves out is as libpq has it. Raises `DatabaseUnusableError`.
 
     `application` is what the server shows of connections to it.
     """

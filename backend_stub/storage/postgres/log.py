@@ -176,7 +176,7 @@ class Follower:
                 wait = min(_LONGEST_WAIT, wait * 2 or 0.1)
 
     async def _follow(self, connection: AsyncConnection) -> None:
-        """Read on as often as there is something new; ends when what is there is not what was there before."""
+        """Read on whenever there is something new; ends when the database is not the one that it was."""
         # While that is asked, this process may commit more.
         known = self._log.seq
         cursor = await connection.execute(SQL["meta.life"])

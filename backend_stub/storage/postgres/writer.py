@@ -60,7 +60,7 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class _Begun:
-    """A transaction that nobody else can commit beside: the seq, how it is called, and what was read at once."""
+    """An open transaction that nobody else can commit beside: the last seq, its own id, rows read at its beginning."""
 
     connection: AsyncConnection
     seq: int

@@ -17,7 +17,9 @@ ROOM = 1_048_576
 
 
 class Condition:
-    """What is known of it, shared by whoever reads and writes; sentences say what to do, without their end.
+    """What is known to be wrong with the database, shared by its writer and readers.
+
+    Each fault is a sentence without its full stop, which also says what to do.
 
     `writing` is held by the thread that commits, and by one that looks at the files while nobody commits. `lost` says
     why commits may have gone nowhere, `refusal` why the last one could not be made; None: no such thing.

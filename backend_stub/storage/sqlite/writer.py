@@ -114,7 +114,7 @@ class Writer:
             return True
 
     def _enter(self, job: Job, outcome: _Outcome) -> None:
-        """Have the job wait for whoever writes next; from any thread."""
+        """Put the job among those that the next commit takes; from any thread."""
         with self._gate:
             self._check_open()
             self._waiting.put((job, outcome))
@@ -145,7 +145,8 @@ class Writer:
     def _write(self) -> None:
         """Commit all that waits, unless another thread is at it: then that one does.
 
-        Only who looks again after letting go may hold the baton, else a change would wait for the next one.
+        After it has let go of the baton a thread looks again whether something waits: a change that came just before
+        that, while the baton was held, would else wait until the next change.
         """
         while not self._waiting.empty() and self._baton.acquire(blocking=False):
             try:
@@ -245,7 +246,7 @@ async def _result(outcome: _Outcome) -> Any:
 
 
 def _settle(outcome: _Outcome) -> None:
-    """In the event loop: let whoever waits go on, unless it was cancelled."""
+    """In the event loop: let the caller that waits for the outcome go on, unless it was cancelled."""
     if not outcome.done.done():
         outcome.done.set_result(None)
 
@@ -258,6 +259,6 @@ def _refuse(batch: Sequence[_Waiting], why: str) -> Sequence[Event]:
 
 
 def _afresh(waiting: _Waiting) -> _Waiting:
-    """The same once more, whatever became of it before."""
+    """The same job, its result and error taken away, to be done once more."""
     waiting[1].result = waiting[1].error = None
     return waiting
