@@ -83,7 +83,8 @@ def answer_to(
     if wrong or (question.fields and not content and not settings):
         words = " ".join(f"{name}: {why}" for name, why in wrong.items()) or "nothing is filled in"
         fields = "; ".join(
-            f"{field_name(field, named=True)}: {field_needs(field, named=True)}" for field in question.fields
+            f"{field_name(field, question.fields, named=True)}: {field_needs(field, named=True)}"
+            for field in question.fields
         )
         raise CommandError(f"the form does not take that: {words}", hint=f"it takes {fields}" if fields else "")
     return AnswerPermission(action=action, content=content)

@@ -62,7 +62,8 @@ class FormScreen(FoundryDialog[None]):
                 if text := text_of(self._asked):
                     yield Static(harmless(text, lines=True), id="about", markup=False)
                 for place, field in enumerate(self._asked.fields):
-                    yield Static(harmless(field_name(field)), classes="name" if place else "name -first", markup=False)
+                    name = harmless(field_name(field, self._asked.fields))
+                    yield Static(name, classes="name" if place else "name -first", markup=False)
                     if field.description:
                         yield Static(harmless(field.description, lines=True), classes="hint", markup=False)
                     yield self._widget(place, field, written.get(field.name))

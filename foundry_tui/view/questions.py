@@ -1,6 +1,6 @@
 """A question's content as lines: what would be run or done, where, and the changes it would make, all of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -98,9 +98,22 @@ def page_words(url: str) -> str:
     return f"a page of {host_of(url)}"
 
 
-def field_name(field: FormField, *, named: bool = False) -> str:
-    """What a field is called, marked where it is needed; `named`: with its name beside its title."""
+def field_title(field: FormField, fields: Sequence[FormField]) -> str:
+    """What a field is called. Where several fields of a form are called the same, as claude's are for an answer of
+    one's own, it is told to which of the others it belongs: to that with whose name its own begins.
+    """
     title = field.title or field.name
+    others = [each for each in fields if each.name != field.name]
+    if all((each.title or each.name) != title for each in others):
+        return title
+    owners = [each for each in others if field.name.startswith(each.name)]
+    owner = max(owners, key=lambda each: len(each.name), default=None)
+    return f"{title} ({field.name if owner is None else owner.title or owner.name})"
+
+
+def field_name(field: FormField, fields: Sequence[FormField], *, named: bool = False) -> str:
+    """The same, marked where it is needed; `named`: with its name beside its title."""
+    title = field_title(field, fields)
     also = f" ({field.name})" if named and title != field.name else ""
     return f"{title}{also}{' *' if field.required else ''}"
 
@@ -164,9 +177,10 @@ def form_lines(asked: AnyQuestion, *, named: bool = False) -> Iterator[tuple[Que
     for field in asked.fields:
         if filled is not None:
             if field.name in filled:
-                yield QuestionLine.FIELD, f"{field.title or field.name}: {shown_value(field, filled[field.name])}"
+                title, value = field_title(field, asked.fields), shown_value(field, filled[field.name])
+                yield QuestionLine.FIELD, f"{title}: {value}"
             continue
-        yield QuestionLine.FIELD, f"{field_name(field, named=named)}: {field_needs(field, named=named)}"
+        yield QuestionLine.FIELD, f"{field_name(field, asked.fields, named=named)}: {field_needs(field, named=named)}"
         for line in (field.description or "").strip().split("\n"):
             if line.strip():
                 yield QuestionLine.ABOUT, f"  {line}"
