@@ -59,7 +59,7 @@ async def body_of(answer: httpx.Response) -> bytes:
 
 
 def problem_of(status: int, body: bytes) -> Problem:
-    """The problem of an error answer; one that is none is not the backend's word, and has status 502."""
+    """The problem that an error answer tells; 502 for an answer that is not from a backend of ours."""
     found = codec.decode_problem(body)
     if found is not None:
         return found

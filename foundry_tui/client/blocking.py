@@ -204,14 +204,14 @@ class BlockingClient:
             raise self._lost(error) from None
 
     def refusal(self, response: "httpx.Response", answer: bytes) -> ProblemError | StrangeAnswerError:
-        """What an answer that is none of the good ones means: a refusal, if it is a problem as our backends tell it."""
+        """The error to raise for an answer that was not hoped for: a refusal, or that no backend of ours answers so."""
         problem = codec.decode_problem(answer)
         if problem is not None and response.is_error:
             return ProblemError(problem)
         return self.strange(f"{response.status_code} {response.reason_phrase}".rstrip())
 
     def strange(self, answered: str) -> StrangeAnswerError:
-        """It answers, and as none of our backends does."""
+        """The error for an answer that no backend of ours gives."""
         return StrangeAnswerError(
             f"the backend at {self.target} answered {answered}",
             hint="is it a Foundry backend of this version? see: foundry doctor",
@@ -219,7 +219,7 @@ class BlockingClient:
         )
 
     def silent(self, seconds: float) -> UnreachableError:
-        """It was waited for in vain."""
+        """The error for an answer that did not come in time."""
         return UnreachableError(
             f"the backend at {self.target} did not answer within {seconds:g} s", hint=self.hint, sent=True, silent=True
         )

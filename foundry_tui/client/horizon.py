@@ -176,7 +176,7 @@ class Horizon:
 
 
 def _true_age(task_id: str, held: TaskSummary | None) -> Age:
-    """The age that the backend knows; where it has told nothing but the id, that of the id.
+    """The task's age as the backend told it, or by the time in its id where the backend has told nothing of it yet.
 
     The task may be younger by as long as its creation was put off.
     """

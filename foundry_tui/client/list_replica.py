@@ -167,7 +167,7 @@ class TasksReplica(Replica):
         return self._forget(task_id, seq)
 
     def is_gone(self, task_id: str) -> None:
-        """An answer tells that a task was removed, of which news will tell when."""
+        """The answer to a request says that the task was removed; the event that says when is still to come."""
         if task_id in self.shown:
             self._drop(task_id, FOR_EVER)
 

@@ -169,7 +169,7 @@ class PendingChanges:
 
     @property
     def sessions(self) -> Set[str]:
-        """The sessions, by id, of which anything is kept that their own records may show by now."""
+        """Ids of the sessions with changes that are kept here until the sessions' own records show them."""
         return self.prompts.keys() | self.prompt_changes.keys() | self.option_changes.keys()
 
     def change_option(self, session_id: str, option_id: str, value: OptionValue) -> int:

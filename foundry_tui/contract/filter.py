@@ -144,7 +144,7 @@ _WORDS_OF: dict[str, Callable[[Entry], str]] = {
 
 
 def _test(term: Term) -> Callable[[Entry], bool]:
-    """What holds of an entry as it is written; slips are not looked for."""
+    """A test whether an entry has the term exactly as written, without regard to slips of typing."""
     text = term.text
     if words_of := _WORDS_OF.get(term.field):
         return lambda entry: text in words_of(entry)

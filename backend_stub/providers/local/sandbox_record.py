@@ -114,7 +114,7 @@ class Records:
         return self.folder(task_id) / "work" / (Path(repository).name or "repository")
 
     def removed(self, task_id: str) -> Path:
-        """Where a worktree is put to be removed: whatever is there was given up."""
+        """Where a worktree is moved in order to be removed: nobody wants what is in there."""
         return self.folder(task_id) / "removed"
 
     def load(self, task_id: str) -> Record | None:

@@ -271,7 +271,7 @@ class Worktrees:
         await self._discard(record, told, registered=registered)
 
     async def _discard(self, record: Record, told: Told, *, registered: bool) -> None:
-        """Take the worktree away in one step, so that what is left of a removal that was cut is known as such."""
+        """Take the worktree away in one step: what a kill leaves of its removal cannot be taken for a worktree."""
         path, removed = Path(record.worktree), self._records.removed(record.task_id)
         if await anyio.to_thread.run_sync(path.is_dir):
             await anyio.to_thread.run_sync(path.rename, removed)

@@ -29,7 +29,10 @@ class CutLandingError(GitError):
 
 
 async def expect_whole(place: Place, checkout: Path) -> None:
-    """Raises `CutLandingError`: whoever changes checkouts alone, and finds one locked by us, finds what a kill left."""
+    """Raises `CutLandingError` where a lock of another task's is on the checkout.
+
+    It is called where no other operation changes checkouts, so that a kill must have left the lock.
+    """
     git_dir = Path(await place.text("rev-parse", "--absolute-git-dir", folder=checkout))
     lock = git_dir / _LOCK
     said = await anyio.to_thread.run_sync(read_text, lock)
