@@ -9,6 +9,7 @@ from foundry_tui.app.textual_compat import strips_of
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.composer import Composer
+from foundry_tui.widgets.transcript import Transcript
 from tests.app import task_scenes as scenes
 from tests.app.factories import make_task, task_id
 from tests.app.harness import make_app, make_store, put, stage
@@ -88,3 +89,33 @@ async def test_what_is_told_stays_however_long_a_test_takes() -> None:
         app.notify("Over at once.", timeout=0.001)
         await pilot.pause()
         assert len(app._notifications) == len(app.screen.query(Toast)) == 1
+
+
+@pytest.mark.parametrize("size", [(120, 32), (160, 40), (220, 50)])
+async def test_beside_a_conversation_nothing_that_is_told_in_passing_covers_it(size: tuple[int, int]) -> None:
+    app = make_app(scenes.permission_scene())
+    async with app.run_test(size=size, notifications=True) as pilot:
+        app.open_task(TASK)
+        await pilot.pause()
+        for number in range(2):
+            app.notify(f"The task number {number} became ready, and said a lot about it.", timeout=60)
+        await pilot.pause()
+        read = app.screen.query_one(Transcript).region
+        shown = app.screen.query(Toast)
+        assert len(shown) == 2 and not any(toast.region.overlaps(read) for toast in shown)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 32), (160, 50)])
+async def test_the_head_and_the_end_of_the_keys_are_read_below_what_is_told_in_passing(size: tuple[int, int]) -> None:
+    app = make_app(scenes.permission_scene())
+    async with app.run_test(size=size, notifications=True) as pilot:
+        app.open_task(TASK)
+        await pilot.pause()
+        await pilot.press("question_mark")
+        for number in range(2):
+            app.notify(f"The task number {number} became ready.", timeout=60)
+        await pilot.pause()
+        keys = app.screen.query_one("#keys").region
+        shown = [toast.region for toast in app.screen.query(Toast)]
+        assert len(shown) == 2 and min(each.y for each in shown) > keys.y + 5
+        assert max(each.bottom for each in shown) <= app.screen.query_one(ActionBar).region.y
