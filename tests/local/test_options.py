@@ -132,6 +132,20 @@ async def test_options_commands_and_usage_are_read(world: LocalWorld) -> None:
     assert initialize["params"]["clientCapabilities"]["session"] == {"configOptions": {"boolean": {}}}
 
 
+def test_a_turn_that_failed_empties_no_context() -> None:
+    def told(used: int) -> int:
+        update = {"sessionUpdate": "usage_update", "used": used, "size": 100}
+        change = offer.take(Raw(json.dumps(update).encode()))
+        assert isinstance(change, UsageChanged)
+        assert change.usage == offer.usage
+        return change.usage.used
+
+    offer = Offer()
+    assert [told(used) for used in (0, 40, 0, 30)] == [0, 40, 40, 30]
+    offer = offer.anew(Accepts(), "claude")
+    assert told(0) == 30, "nor does one of a new process that has read the conversation"
+
+
 def test_what_a_session_has_cost_is_counted_over_all_its_processes() -> None:
     def told(offer: Offer, *amounts: float) -> list[float]:
         costs = []

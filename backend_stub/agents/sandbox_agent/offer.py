@@ -85,7 +85,9 @@ class Offer(Struct, kw_only=True):
         """
         said = _update.decode(update)
         if said.session_update == "usage_update":
-            self.usage = Usage(used=int(said.used), size=int(said.size), cost=self._cost(said.cost))
+            # Of a turn that failed claude tells 0, though the conversation is as long as it was; no context is empty.
+            used = int(said.used) or (self.usage.used if self.usage is not None else 0)
+            self.usage = Usage(used=used, size=int(said.size), cost=self._cost(said.cost))
             return UsageChanged(self.usage)
         if said.session_update == "available_commands_update":
             self.commands = tuple(_commands(said.available_commands))
