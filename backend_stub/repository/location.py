@@ -12,11 +12,11 @@ from backend_stub.domain.errors import BackendError
 from backend_stub.repository.files import (
     TABLE_HEAD,
     MachineFaultError,
+    ToldApart,
     inside_of,
     mode_of,
     read_text,
     symbolic_ref,
-    told_apart,
 )
 from foundry_tui.contract.records import Repo
 from foundry_tui.contract.repositories import is_remote
@@ -169,7 +169,7 @@ def _real_folder(path: str) -> str:
     if not os.path.isabs(path):
         raise NotARepositoryError("Give an absolute path (one that begins with /) or a git URL.")
     try:
-        with told_apart(path):
+        with ToldApart(path):
             real = os.path.realpath(path, strict=True)
             mode = os.stat(real).st_mode
     except MachineFaultError:

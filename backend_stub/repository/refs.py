@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend_stub.repository.files import MachineFaultError, read_text, told_apart
+from backend_stub.repository.files import MachineFaultError, ToldApart, read_text
 from backend_stub.repository.location import Folders, default_branch, find_folders
 from foundry_tui.contract.branches import check_branch
 
@@ -90,7 +90,7 @@ def _packed(common: Path) -> Iterator[str]:
 
 def _loose(common: Path, under: str, depth: int = 0) -> Iterator[str]:
     try:
-        with told_apart(common / under), os.scandir(common / under) as entries:
+        with ToldApart(common / under), os.scandir(common / under) as entries:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     except MachineFaultError:
         raise

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 from msgspec.structs import replace
 
 from backend_stub.domain.errors import (
@@ -28,19 +28,16 @@ from foundry_tui.contract.records import (
     SessionState,
     SessionSummary,
     TaskDetail,
-    TaskSummary,
     summary_of,
 )
 from foundry_tui.contract.status import ENDED
 
-_ROWS_OF_THEIR_OWN = {"sessions", "history"}
+_ROWS_OF_THEIR_OWN = ("sessions", "history")
 _DONE_WITH = frozenset({PromptState.ANSWERED, PromptState.WITHDRAWN})
 """The states of a prompt whose attachments nobody needs any more."""
-_SUMMARY = tuple(name for name in TaskSummary.__struct_fields__ if name not in _ROWS_OF_THEIR_OWN)
-_DETAIL = tuple(name for name in TaskDetail.__struct_fields__ if name not in _ROWS_OF_THEIR_OWN)
-_SESSION = SessionSummary.__struct_fields__
-_OFFER = SessionOffer.__struct_fields__
-"""The fields that a task's two documents and a session's two have as they are kept."""
+_OF_AN_OFFER = (*SessionOffer.__struct_fields__, "prompts")
+"""The fields of a session that its summary has not; prompts are rows of their own."""
+_NOT_OF_AN_OFFER = (*SessionSummary.__struct_fields__, "prompts")
 OF_A_TASK = (
     "tasks",
     "branches",
@@ -223,12 +220,12 @@ def _documents(task: TaskDetail) -> tuple[bytes, bytes]:
     """
     if task.history:
         raise ValueError("a task is written without its history")
-    return _document(summary_of(task), _SUMMARY), _document(task, _DETAIL)
+    return _document(summary_of(task), ("sessions",)), _document(task, _ROWS_OF_THEIR_OWN)
 
 
-def _document(record: Struct, names: Sequence[str]) -> bytes:
-    """JSON of these fields of a record."""
-    return encode({name: getattr(record, name) for name in names})
+def _document(record: Struct, without: Sequence[str]) -> bytes:
+    """JSON of a record without these fields."""
+    return encode(replace(record, **dict.fromkeys(without, UNSET)))
 
 
 async def _write_prompts(change: Change, tables: Tables) -> None:
@@ -263,7 +260,7 @@ async def _write_items(change: Change, transaction: Transaction) -> None:
 async def _write_session(session: SessionState, transaction: Transaction) -> None:
     tables = transaction.tables
     seq = transaction.event(EventName.SESSION, session.task_id, session.session_id, session)
-    body, offer = _document(session, _SESSION), _document(session, _OFFER)
+    body, offer = _document(session, _OF_AN_OFFER), _document(session, _NOT_OF_AN_OFFER)
 
     async def refusal() -> Exception:
         (holder,) = await fetch_known(tables, "sessions.task", session.session_id)

@@ -10,6 +10,8 @@ from backend_stub.storage.tables import Row, WhyUnchanged
 from foundry_tui.contract.codec import encode
 
 SQL = read_statements(Path(__file__).with_name("sql"))
+# A list of words is one value: a JSON array.
+sqlite3.register_adapter(list, encode)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,4 +54,4 @@ class SqliteTables:
         return work(*args, **kwargs)
 
     def _run(self, name: str, values: Sequence[object]) -> sqlite3.Cursor:
-        return self._execute(SQL[name], [encode(each) if isinstance(each, list) else each for each in values])
+        return self._execute(SQL[name], values)
