@@ -137,17 +137,16 @@ def foundry(
       foundry create -F prompt.md --wait running --json
       foundry list
     """
-    ctx.obj = Context(
-        {
-            "backend.address": backend,
-            "backend.token_file": token_file,
-            "backend.token_keyring": token_keyring,
-            "backend.ca_file": ca_file,
-            "app.theme": theme,
-            "app.ascii": ascii_only,
-        }
-    )
+    flags = {
+        "backend.address": backend,
+        "backend.token_file": token_file,
+        "backend.token_keyring": token_keyring,
+        "backend.ca_file": ca_file,
+        "app.theme": theme,
+        "app.ascii": ascii_only,
+    }
+    ctx.obj = Context(flags)
     if ctx.invoked_subcommand is None:
         from foundry_tui.cli.startup.launch import launch
 
-        ctx.exit(launch(ctx.obj))
+        ctx.exit(launch(flags))

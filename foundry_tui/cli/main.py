@@ -75,10 +75,9 @@ def _run() -> int:
             return problems.DONE
         if not sys.argv[1:] and "_FOUNDRY_COMPLETE" not in os.environ:
             # the app, without what commands need before its first paint
-            from foundry_tui.cli.context import Context
             from foundry_tui.cli.startup.launch import launch
 
-            return launch(Context({}))
+            return launch({})
         return _command()
     except problems.CommandError as error:
         return _say(error.message, error.hint, error.exit_code)

@@ -116,18 +116,23 @@ async def test_without_a_backend_there_is_no_early_snapshot(address: str) -> Non
     assert store.cursor(TASKS) is None
 
 
-def test_nothing_of_the_network_is_loaded_before_the_first_picture() -> None:
-    names = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys, foundry_tui.cli.startup.launch, foundry_tui.cli.startup.app\nprint(*sys.modules)",
-        ],
+def modules_after(*imported: str) -> list[str]:
+    """What a new interpreter has loaded once it has imported these."""
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys, {', '.join(imported)}\nprint(*sys.modules)"],
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     ).stdout.split()
+
+
+def test_hardly_anything_is_loaded_while_garbage_is_still_looked_for() -> None:
+    assert {"msgspec", "foundry_tui.cli.context"}.isdisjoint(modules_after("foundry_tui.cli.startup.launch"))
+
+
+def test_nothing_of_the_network_is_loaded_before_the_first_picture() -> None:
+    names = modules_after("foundry_tui.cli.startup.launch", "foundry_tui.cli.startup.app")
     assert {"httpx", "httpx_sse", "anyio", "click", "http.client"}.isdisjoint(names)
     assert "textual" in names

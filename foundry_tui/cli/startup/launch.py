@@ -4,16 +4,20 @@ For the rows of `python -m tests.bench first_content`.
 """
 
 import gc
+from collections.abc import Mapping
 
-from foundry_tui.cli.context import Context
 from foundry_tui.cli.startup.terminal import need_terminal
 
 
-def launch(context: Context) -> int:
+def launch(flags: Mapping[str, object]) -> int:
     """Open the app; its exit code. Raises `CommandError` where there is no terminal."""
     need_terminal()
     # importing makes objects that stay: looking through them again and again is a tenth of the start
     gc.disable()
+
+    from foundry_tui.cli.context import Context
+
+    context = Context(flags)
     target, _ = context.target
 
     from foundry_tui.cli.startup.prefetch import PrefetchedSnapshot
