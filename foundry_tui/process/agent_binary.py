@@ -84,7 +84,13 @@ def install(data_dir: Path, *, npm: str = "npm", tell: Callable[[str], None] = l
                 f"{package.name}@{VERSION} is not what it should be: its hash differs, nothing was installed"
             )
         tell("the hash is right")
-        _extract(archive, package, target)
+        try:
+            _extract(archive, package, target)
+        except OSError as error:
+            raise InstallError(
+                f"{SANDBOX_AGENT} cannot be put into {target.parent}: {error.strerror or error}",
+                hint="make room, or look at its rights",
+            ) from None
     return target
 
 

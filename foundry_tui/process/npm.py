@@ -9,6 +9,8 @@ from pathlib import Path
 
 from foundry_tui.client.errors import FoundryError
 
+_LOST = "TAR_ENTRY_ERROR"
+
 
 class InstallError(FoundryError):
     """What was asked for could not be installed; what was there before still is."""
@@ -54,6 +56,10 @@ def run(
     reason = _words_of_json(done.stdout) or _words_of_lines(done.stderr)
     if done.returncode != 0:
         raise InstallError(f"npm could not get {getting}: {reason}", hint="look at the network and npm")
+    if (lost := next((line for line in done.stderr.splitlines() if _LOST in line), None)) is not None:
+        # To npm itself a file that it could not write is worth a warning only.
+        why = lost.partition(_LOST)[2].strip()
+        raise InstallError(f"npm could not write all of {getting}: {why}", hint="make room, or look at its rights")
     return reason
 
 

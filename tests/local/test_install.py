@@ -1,6 +1,7 @@
 """Installing the pinned binary: the ordinary npm client, and a hash that must be right."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 
 from foundry_tui.contract.agents import SANDBOX_AGENT, VARIABLE, Binary, find_sandbox_agent, installed_agents
 from foundry_tui.process import agent_binary
-from foundry_tui.process.npm import InstallError
+from foundry_tui.process.agent_binary import platform_key
+from foundry_tui.process.npm import InstallError, run
+from tests.local.world import LIMIT
 
 
 def test_the_installed_binary_is_the_pinned_one(sandbox_agent: Path, tmp_path: Path) -> None:
@@ -39,6 +42,20 @@ def test_a_package_with_another_hash_is_not_installed(tmp_path: Path) -> None:
 def test_what_npm_says_of_a_failure_is_said(tmp_path: Path) -> None:
     npm = fake_npm(tmp_path, 'echo "{\\"error\\": {\\"summary\\": \\"no network\\"}}"; exit 1')
     with pytest.raises(InstallError, match="no network"):
+        agent_binary.install(tmp_path / "data", npm=npm)
+
+
+def test_a_file_that_npm_could_not_write_fails_it_though_npm_only_warns(tmp_path: Path) -> None:
+    npm = fake_npm(tmp_path, 'echo "npm warn tar TAR_ENTRY_ERROR ENOSPC: no space left on device, write" >&2')
+    with pytest.raises(InstallError, match="could not write all of gemini: ENOSPC: no space left on device"):
+        run(npm, ["ci"], tmp_path, getting="gemini", seconds=LIMIT)
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm = fake_npm(tmp_path, 'while [ "$1" != --pack-destination ]; do shift; done; touch "$2/x.tgz"')
+    monkeypatch.setattr(agent_binary, "integrity", lambda path: agent_binary.PACKAGES[platform_key()].integrity)
+    (tmp_path / "data").write_text("no folder")
+    with pytest.raises(InstallError, match=re.escape(f"cannot be put into {tmp_path / 'data' / 'bin'}: ")):
         agent_binary.install(tmp_path / "data", npm=npm)
 
 
