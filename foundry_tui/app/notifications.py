@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from foundry_tui.view.cells import plain
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.view.news import News, NewsKind, sentence, summary
 
 Severity = Literal["information", "warning", "error"]
@@ -24,7 +24,7 @@ def terminal_notification(title: str, body: str, environ: Mapping[str, str] = os
 
     Control characters are taken out of both texts, so that a task's title cannot end the sequence and begin another.
     """
-    title, body = plain(title), plain(body)
+    title, body = harmless(title), harmless(body)
     # In OSC 777 a semicolon ends the title.
     title = title.replace(";", ",")
     known_777 = (

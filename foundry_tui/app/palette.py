@@ -19,12 +19,12 @@ from foundry_tui.actions.availability import why_no_options, why_no_writing
 from foundry_tui.actions.context import Context
 from foundry_tui.actions.model import Action
 from foundry_tui.app.host import Host
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.filter import Term, entry_of, matching, parse
 from foundry_tui.contract.options import choices_of
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.task_words import STATUS_WORDS, Group, group_of, needs_person
 from foundry_tui.screens.base import ClosedOnce
-from foundry_tui.view.cells import plain
 from foundry_tui.view.file_search import letters
 from foundry_tui.view.groups import Grouping, Sorting, SortKey, sort_key
 from foundry_tui.view.keys import key_label
@@ -154,7 +154,7 @@ class PaletteProvider(Provider):
             return []
         begin = self.screen.begin_prompt
         return [
-            (f"/{plain(command.name)}", plain(command.description), partial(begin, f"/{command.name} "))
+            (f"/{harmless(command.name)}", harmless(command.description), partial(begin, f"/{command.name} "))
             for command in session.commands
         ]
 
@@ -170,7 +170,7 @@ class PaletteProvider(Provider):
         for option in shown.options:
             for value, choice in choices_of(option):
                 run = partial(foundry.commands.set_option, shown.session_id, option.option_id, value)
-                yield f"{plain(option.name)}: {plain(choice.name)}", run
+                yield f"{harmless(option.name)}: {harmless(choice.name)}", run
 
     def _tasks(self) -> Collection[TaskSummary]:
         """The tasks that one can go to: none from a dialog, which would stay open below the task."""
@@ -198,7 +198,7 @@ class PaletteProvider(Provider):
     def _told(self, task: TaskSummary) -> str:
         stands = "asks you" if needs_person(task) else STATUS_WORDS[task.status]
         parts = (stands, task.repo_label, task.branch or "")
-        told = f" {self.foundry.glyphs.separator} ".join(plain(part) for part in parts if part)
+        told = f" {self.foundry.glyphs.separator} ".join(harmless(part) for part in parts if part)
         # Textual looks for markup in a string, and takes a content as it stands.
         return cast("str", Content(told))
 
@@ -212,7 +212,7 @@ def _as_listed(task: TaskSummary) -> SortKey:
 
 
 def _label(task: TaskSummary) -> str:
-    return plain(title_of(task))[:80]
+    return harmless(title_of(task))[:80]
 
 
 def _begin_words(query: str, name: str) -> bool:

@@ -4,10 +4,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from foundry_tui.cli.context import Context, match, task_path
-from foundry_tui.cli.output import printable
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import RequestError
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.questions import PermissionState
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import TasksSnapshot
@@ -26,7 +26,7 @@ def task_candidates(ctx: click.Context, incomplete: str) -> list[CompletionItem]
 
     items: list[CompletionItem] = []
     for task in sorted(tasks, key=lambda task: task.created_at, reverse=True):
-        about = printable(f"{STATUS_WORDS[task.status]} {task.title or task.prompt}")[:60]
+        about = harmless(f"{STATUS_WORDS[task.status]} {task.title or task.prompt}")[:60]
         if task.task_id.startswith(incomplete):
             items.append(CompletionItem(task.task_id, help=about))
         if incomplete and task.branch and task.branch.startswith(incomplete) and task.branch.isprintable():
@@ -45,7 +45,7 @@ def answer_candidates(ctx: click.Context, incomplete: str) -> list[CompletionIte
     from foundry_tui.view.questions import answers_of
 
     return [
-        CompletionItem(option.option_id, help=printable(f"{option.name}: {asked.title}")[:60])
+        CompletionItem(option.option_id, help=harmless(f"{option.name}: {asked.title}")[:60])
         for asked in task.permissions
         if asked.state is PermissionState.OPEN
         for option in answers_of(asked)

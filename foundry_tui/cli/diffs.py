@@ -1,9 +1,9 @@
 """Reads what a task changed. The backend answers with the last comparison and begins a new one, which is waited for."""
 
 from foundry_tui.cli.context import PATCH_SECONDS, Context, task_path
-from foundry_tui.cli.output import printable
 from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.client.errors import ProblemError
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.requests import Diff
 
 
@@ -22,6 +22,6 @@ def _read(context: Context, task_id: str, given: str, since: str, newer: str = "
         if error.problem.status == 422:
             why = "; ".join(each.message for each in error.problem.errors or ())
             raise CommandError(
-                printable(why).removesuffix("."), hint=f"there are: foundry checkpoints {given}"
+                harmless(why).removesuffix("."), hint=f"there are: foundry checkpoints {given}"
             ) from None
         raise

@@ -34,11 +34,6 @@ def may_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def printable(text: str, *, lines: bool = False) -> str:
-    """The text with tabs and newlines made spaces, and control characters visible marks; `lines` keeps the newlines."""
-    return harmless(text, lines=lines)
-
-
 def paint(text: str, *names: str) -> str:
     """The text in colours, where standard output is a terminal that wants them; to be printed with `say`."""
     if not names or not is_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
@@ -93,7 +88,7 @@ def say_json(document: bytes | object, *, pretty: bool | None = None) -> None:
 
 def say_row(cells: Iterable[object]) -> None:
     """One line of a pipe: cells between tabs, an absent one empty."""
-    say("\t".join("" if cell is None else printable(str(cell)) for cell in cells))
+    say("\t".join("" if cell is None else harmless(str(cell)) for cell in cells))
 
 
 def width(text: str) -> int:
@@ -135,7 +130,7 @@ def table(
 
     `colours` has those of each row, in the order of the rows; without it they have none.
     """
-    cells = [[printable(cell) for cell in row] for row in rows]
+    cells = [[harmless(cell) for cell in row] for row in rows]
     widths = [max(width(row[column]) for row in [list(head), *cells]) for column in range(len(head))]
     over = sum(widths) + 2 * (len(widths) - 1) - terminal_width()
     for _ in range(over):

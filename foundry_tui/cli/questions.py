@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from foundry_tui.cli.output import paint, printable
+from foundry_tui.cli.output import paint
 from foundry_tui.cli.problems import CommandError
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.forms import defaults_of, read_value, written_value, wrong_values
 from foundry_tui.contract.questions import AnswerAction, FieldType, Permission, PermissionState, QuestionKind
 from foundry_tui.contract.records import TaskDetail
@@ -120,9 +121,9 @@ def record_of(task: TaskDetail) -> dict[str, object] | None:
 def told(task: TaskDetail) -> Iterator[str]:
     """The lines of all open questions, nothing cut, each option with the command that chooses it; painted."""
     for number, question in enumerate(open_questions(task)):
-        yield f"{paint('asks     ', 'yellow')}{paint(printable(heading_of(question)), 'bold')}"
+        yield f"{paint('asks     ', 'yellow')}{paint(harmless(heading_of(question)), 'bold')}"
         for line, text in lines_of(question, named=True):
-            shown = printable(text.expandtabs(4))
+            shown = harmless(text.expandtabs(4))
             yield f"         {paint(shown, _PAINTS[line]) if line in _PAINTS else shown}"
         yield from _choices(task.task_id, question, first=not number)
 
@@ -131,7 +132,7 @@ def _choices(task_id: str, question: Permission, *, first: bool) -> Iterable[str
     commands = list(answering(task_id, question, first=first))
     size = max((len(command) for command in commands), default=0)
     for option, command in zip(answers_of(question), commands, strict=True):
-        yield f"         {printable(command):<{size}}  {paint(printable(option.name), 'dim')}"
+        yield f"         {harmless(command):<{size}}  {paint(harmless(option.name), 'dim')}"
 
 
 def _word(text: str) -> str:

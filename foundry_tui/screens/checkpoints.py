@@ -17,12 +17,12 @@ from foundry_tui.actions.table import bindings, find
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.checkpoint_words import first_line
 from foundry_tui.contract.checkpoints import Checkpoint, When
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.operations import Undo
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.confirm import ConfirmScreen
 from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
 from foundry_tui.screens.task_changes import compared_now
-from foundry_tui.view.cells import plain
 from foundry_tui.view.checkpoints import moment_within, occasion_of, set_back, size_of
 from foundry_tui.view.clock import time_of_day
 from foundry_tui.view.keys import key_label
@@ -220,7 +220,7 @@ def checkpoint_line(store: "Store", task_id: str, checkpoint: Checkpoint, room: 
         (f"{clock_of(checkpoint)}  ", "$text-faint"),
         f"{occasion_of(checkpoint):<15}  ",
         (f"{size:<18}" if size else "", "$text-success" if checkpoint.files else "$text-faint"),
-        (f"{gap}{plain(said)}" if said else "", "$text-faint"),
+        (f"{gap}{harmless(said)}" if said else "", "$text-faint"),
     )
 
 

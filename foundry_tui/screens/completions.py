@@ -10,11 +10,11 @@ from textual.screen import Screen
 
 from foundry_tui.client.errors import RequestError
 from foundry_tui.contract.attachments import MOST_ATTACHMENTS, FileAttachment
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.file_names import read
 from foundry_tui.contract.records import SessionCommand
 from foundry_tui.contract.requests import FileList
 from foundry_tui.screens.shell import Shell
-from foundry_tui.view.cells import plain
 from foundry_tui.view.file_search import FileIndex, find, index_of, letters, score
 from foundry_tui.view.mentions import Naming, Query, mention_of, mentioned
 from foundry_tui.widgets.choices import Choice
@@ -211,7 +211,7 @@ class _Known:
 
 
 def _file(path: str, query: str) -> Choice:
-    shown = plain(read(path))
+    shown = harmless(read(path))
     return Choice(
         name=shown,
         text=mention_of(path),

@@ -12,9 +12,9 @@ from textual.widgets import DataTable, Static
 
 from foundry_tui.actions.context import DIAGNOSTICS
 from foundry_tui.actions.table import bindings
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.screens.base import FoundryScreen
 from foundry_tui.screens.scrolling import Box, ScrollActions, Scrolled
-from foundry_tui.view.cells import plain
 from foundry_tui.view.report import TOPIC_COLUMNS, head_lines, log_lines, topic_row
 from foundry_tui.view.usage import used_by, used_lines
 from foundry_tui.widgets.bars import ActionBar, TopBar
@@ -66,7 +66,7 @@ class DiagnosticsScreen(ScrollActions, FoundryScreen[None]):
 
     def _show_topics(self, topics: Sequence[Sequence[str]]) -> None:
         # Textual looks for markup in a string, and takes a text as it stands.
-        rows = [[Text(plain(cell)) for cell in row] for row in topics]
+        rows = [[Text(harmless(cell)) for cell in row] for row in topics]
         table = self.query_one("#topics", DataTable)
         if [row[0] for row in rows] != [table.get_row_at(number)[0] for number in range(table.row_count)]:
             table.clear()

@@ -13,11 +13,11 @@ from textual.widgets.option_list import Option
 
 from foundry_tui.actions.context import OPTIONS
 from foundry_tui.actions.table import bindings
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.options import OptionValue, choices_of
 from foundry_tui.contract.records import SessionOption, SessionStatus
 from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
-from foundry_tui.view.cells import plain
 from foundry_tui.widgets.bars import ActionBar
 
 if TYPE_CHECKING:
@@ -91,20 +91,20 @@ class SessionOptionsScreen(ScrollActions, FoundryDialog[None]):
 
     def _rows_of(self, option: SessionOption) -> Iterator[_Row]:
         plain_glyphs = self.foundry.options.ascii
-        told = f"  {plain(option.description)}" if option.description else ""
+        told = f"  {harmless(option.description)}" if option.description else ""
         waiting = "  setting it" if option.option_id in self._store.unset_options(self._session_id) else ""
-        head = Content.assemble((plain(option.name), "bold"), (waiting, "$text-warning"), (told, "$text-faint"))
+        head = Content.assemble((harmless(option.name), "bold"), (waiting, "$text-warning"), (told, "$text-faint"))
         yield _Row(option.option_id, None, head)
         if option.error is not None:
             mark = "! " if plain_glyphs else "✗ "
-            yield _Row(option.option_id, None, Content.styled(f"{mark}{plain(option.error)}", "$text-error"))
+            yield _Row(option.option_id, None, Content.styled(f"{mark}{harmless(option.error)}", "$text-error"))
         for value, choice in choices_of(option):
             chosen = value == option.value
             mark = ("* " if plain_glyphs else "● ") if chosen else "  "
-            about = "  ".join(plain(each) for each in (choice.group, choice.description) if each)
+            about = "  ".join(harmless(each) for each in (choice.group, choice.description) if each)
             text = Content.assemble(
                 (mark, "$text-success"),
-                (plain(choice.name), "$text-success" if chosen else ""),
+                (harmless(choice.name), "$text-success" if chosen else ""),
                 (f"  {about}" if about else "", "$text-faint"),
             )
             yield _Row(option.option_id, value, text)

@@ -16,6 +16,7 @@ from foundry_tui.actions.context import WAY_HOME, Context
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.commands import cleared_key
 from foundry_tui.client.errors import RequestError
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.events import Topic, TopicKind
 from foundry_tui.contract.pull_request import IN_PROGRESS
 from foundry_tui.contract.records import Operation, OperationState, TaskDetail, TaskSummary
@@ -24,7 +25,6 @@ from foundry_tui.screens.base import FoundryDialog
 from foundry_tui.screens.checkpoints import start_undo
 from foundry_tui.screens.held_topics import HeldTopics
 from foundry_tui.screens.scrolling import Highlight, ScrollActions, Scrolled
-from foundry_tui.view.cells import plain
 from foundry_tui.view.glyphs import glyph_set
 from foundry_tui.view.way_home import (
     ARCHIVE,
@@ -154,7 +154,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
             standing_line(task.work, ascii_only=plain_glyphs) if task.work is not None else "",
         ]
         line = "   ".join(part for part in standing if part) or "nothing was found out about the branch yet"
-        self.query_one("#standing", Static).update(plain(line))
+        self.query_one("#standing", Static).update(harmless(line))
         self._show_operation(task)
         self.show_actions()
         self.call_after_refresh(self._fit)
@@ -221,7 +221,9 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         elif (ended := self._told(task)) is not None:
             good = ended.state is OperationState.DONE
             glyph, style = (glyphs.done, "$text-success") if good else (glyphs.failed, "$text-error")
-            shown.update(Content.styled(f"{glyph} {plain(refreshed_line(ended, task) or outcome_line(ended))}", style))
+            shown.update(
+                Content.styled(f"{glyph} {harmless(refreshed_line(ended, task) or outcome_line(ended))}", style)
+            )
         else:
             shown.update("")
         shown.display = bool(operation or self._asked or self._told(task))
@@ -242,14 +244,15 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
         }
         lines = [
             Content.styled(
-                plain(operation_name(operation).capitalize() if operation.steps else operation_line(operation)), "bold"
+                harmless(operation_name(operation).capitalize() if operation.steps else operation_line(operation)),
+                "bold",
             )
         ]
         for step in operation.steps:
             glyph, style = marks.get(step.state, (glyphs.failed, "$text-error"))
-            detail = f"  {plain(step.detail)}" if step.detail else ""
+            detail = f"  {harmless(step.detail)}" if step.detail else ""
             lines.append(
-                Content.assemble((f"  {glyph} {plain(step.name.replace('_', ' '))}", style), (detail, "$text-faint"))
+                Content.assemble((f"  {glyph} {harmless(step.name.replace('_', ' '))}", style), (detail, "$text-faint"))
             )
         return lines
 
@@ -298,7 +301,7 @@ class WayHomeScreen(ScrollActions, FoundryDialog[bool]):
 def _row(choice: Choice, width: int, room: int) -> Content:
     """What a choice is called, in `width` cells, and what it would do or why not, in the `room` that there is."""
     label, possible = f"{choice.label:<{width}}  ", choice.why_not is None
-    words = plain(choice.does if choice.why_not is None else f"not now: {choice.why_not}")
+    words = harmless(choice.does if choice.why_not is None else f"not now: {choice.why_not}")
     lines = wrap(words, max(LEAST, room - len(label))) or [""]
     told = f"\n{' ' * len(label)}".join(lines)
     return Content.assemble((label, "bold" if possible else "$text-faint"), (told, "" if possible else "$text-faint"))

@@ -11,19 +11,14 @@ _LOOKS = dict.fromkeys((ord(JOINER), 0xFE0F, *range(0x1F3FB, 0x1F400)))
 _MADE_OF_MORE = re.compile("(.)(?:\ufe0f\u20e3?|[\U0001f3fb-\U0001f3ff]|\u200d.)+")
 
 
-def plain(text: str) -> str:
-    """The text on one line, with marks in place of control characters."""
-    return harmless(text)
-
-
 def apart(text: str) -> str:
     """The text with each letter and each picture by itself, so that it has the same cells on any terminal."""
     return text if text.isascii() else text.translate(_LOOKS)
 
 
 def flat(text: str) -> str:
-    """The same on one line, with marks in place of control characters."""
-    return apart(plain(text))
+    """The same of what is harmless of the text, on one line."""
+    return apart(harmless(text))
 
 
 def kept_in_cells(text: str) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
 from foundry_tui.client.statistics import ConnectionEvent, Diagnostics, TopicDiagnostics
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.view.ages import running_time
-from foundry_tui.view.cells import plain
 from foundry_tui.view.labels import freshness_text
 
 TOPIC_COLUMNS = (
@@ -76,7 +76,9 @@ def log_lines(log: Sequence[ConnectionEvent], zone: tzinfo | None = None) -> lis
     for event in reversed(log):
         moment = datetime.fromtimestamp(event.at / 1000, zone or UTC)
         clock = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
-        lines.append(plain(f"{clock}  {short_topic(event.topic):<{width}}  {event.kind:<10}  {event.detail}").rstrip())
+        lines.append(
+            harmless(f"{clock}  {short_topic(event.topic):<{width}}  {event.kind:<10}  {event.detail}").rstrip()
+        )
     return lines
 
 

@@ -8,7 +8,7 @@ from textual.geometry import Offset, Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from foundry_tui.view.cells import plain
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.styles import style_of
 from foundry_tui.widgets.text_lines import Text, strip_of
@@ -126,7 +126,7 @@ class ChoiceList(Drawn):
 
     def _line(self, choice: Choice, width: int) -> Text:
         dim, found = style_of(self, "choices--dim"), style_of(self, "choices--found")
-        name = Text(plain(choice.name), style_of(self, "choices--name"))
+        name = Text(harmless(choice.name), style_of(self, "choices--name"))
         name.stylize(dim, 0, choice.folder)
         for place in choice.places:
             name.stylize(found, place, place + 1)
@@ -138,7 +138,7 @@ class ChoiceList(Drawn):
         line = Text.assemble(" " * self._indent, name)
         for words, style in ((choice.hint, style_of(self, "choices--hint")), (choice.about, dim)):
             if words:
-                line.append(f"  {plain(words)}", style)
+                line.append(f"  {harmless(words)}", style)
         return line
 
     def on_click(self, event: events.Click) -> None:

@@ -18,7 +18,6 @@ from foundry_tui.contract.replace import replace
 from foundry_tui.contract.transcript import TranscriptItem
 from foundry_tui.view.ages import ago
 from foundry_tui.view.answers import AnyAsk, is_answered_by_digits
-from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import Glyphs
@@ -99,7 +98,7 @@ class Preview(Vertical, can_focus=False):
         self._show_head(task)
         facts = (task.repo_label, task.agent, *changes, task.branch or "")
         between = f" {self._glyphs.separator} "
-        self._tell(self._facts, [(plain(between.join(fact for fact in facts if fact)), "")])
+        self._tell(self._facts, [(harmless(between.join(fact for fact in facts if fact)), "")])
         if staged:
             pending, unsent, refused = (creation == word for word in ("pending", UNSENT, "refused"))
             self._stepper.show(steps(task, pending=pending, unsent=unsent, refused=refused), compact=False)
@@ -135,7 +134,7 @@ class Preview(Vertical, can_focus=False):
         if self.request.display is (whole is None):
             self.request.display = whole is not None
         waits = question is not None and whole is None
-        named = f"{self._glyphs.asks} {plain(heading_of(question))}\n" if question is not None else ""
+        named = f"{self._glyphs.asks} {harmless(heading_of(question))}\n" if question is not None else ""
         told = [(named, "bold $text-warning"), ("Reading the whole question", "$text-faint")]
         self._tell(self._waits, told if waits else [])
 
@@ -177,7 +176,7 @@ class Preview(Vertical, can_focus=False):
         state = state_text(replace(task, status_since=since), glyphs, heard, creation, bar=False)
         simulated = simulated_word(task.provider)
         told = [
-            (f"{plain(title_of(task))}\n", "bold $foreground"),
+            (f"{harmless(title_of(task))}\n", "bold $foreground"),
             (f"{glyph_of(task, glyphs, 0, creation)} {state}", style),
             (f" {glyphs.separator} {simulated}" if simulated else "", "$text-warning"),
             (f" {glyphs.separator} {ago(now - task.created_at)}", "$text-faint"),

@@ -11,13 +11,13 @@ from textual.widgets import Input
 from foundry_tui.actions.context import TITLE
 from foundry_tui.actions.table import bindings
 from foundry_tui.client.freshness import Freshness, FreshnessState
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.questions import PermissionPolicy
 from foundry_tui.contract.records import SessionSummary, TaskSummary
 from foundry_tui.contract.replace import replace
 from foundry_tui.contract.status import PROVISIONING, RELEASING, TaskStatus
 from foundry_tui.contract.task_words import STATUS_WORDS, needs_person
 from foundry_tui.view.ages import age
-from foundry_tui.view.cells import plain
 from foundry_tui.view.clock import Clock
 from foundry_tui.view.first_run import simulated_word
 from foundry_tui.view.glyphs import glyph_set
@@ -173,17 +173,19 @@ class TaskHeader(Drawn):
         """
         dim, warning = style_of(self, "task-header--dim"), style_of(self, "task-header--asks")
         session = self._session
-        facts = {"agent": Text(plain(session.agent if session is not None else task.agent), dim)}
+        facts = {"agent": Text(harmless(session.agent if session is not None else task.agent), dim)}
         if session is not None:
             usage = session.usage
-            facts["model"] = Text(plain(model_words(session)), dim)
-            facts["mode"] = Text(plain(mode_words(session)), warning if asks_nothing(session) else dim)
+            facts["model"] = Text(harmless(model_words(session)), dim)
+            facts["mode"] = Text(harmless(mode_words(session)), warning if asks_nothing(session) else dim)
             if usage is not None:
                 facts["used"] = Text(context_words(usage), warning if is_nearly_full(usage) else dim)
-                facts["cost"] = Text(plain(money(usage.cost)) if usage.cost is not None else "", dim)
+                facts["cost"] = Text(harmless(money(usage.cost)) if usage.cost is not None else "", dim)
         if task.permission_policy != PermissionPolicy.ASK:
             everything = task.permission_policy == PermissionPolicy.ALL
-            facts["permissions"] = Text(plain(f"permissions {task.permission_policy}"), warning if everything else dim)
+            facts["permissions"] = Text(
+                harmless(f"permissions {task.permission_policy}"), warning if everything else dim
+            )
         # An agent and a provider may have the same name, which says no more when it is said twice.
         told_already = task.provider == facts["agent"].plain or bool(simulated_word(task.provider))
         facts["provider"] = Text("" if told_already else task.provider, dim)

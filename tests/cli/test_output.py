@@ -9,12 +9,13 @@ from foundry_tui.cli.commands.tasks import short_ids
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.cli.units import launchd_plist, systemd_unit
+from foundry_tui.contract.control_characters import harmless
 
 
 def test_what_would_move_a_terminal_is_marked() -> None:
-    assert output.printable("a\tb\nc\x1b[31md\u2028e\x9bf\u202eg") == "a b c␛[31md e�f�g"
-    assert output.printable("a\nb\tc", lines=True) == "a\nb c"
-    assert output.printable("naïve 日本 🚀") == "naïve 日本 🚀"
+    assert harmless("a\tb\nc\x1b[31md\u2028e\x9bf\u202eg") == "a b c␛[31md e�f�g"
+    assert harmless("a\nb\tc", lines=True) == "a\nb c"
+    assert harmless("naïve 日本 🚀") == "naïve 日本 🚀"
 
 
 def test_width_and_cut_count_cells() -> None:

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from foundry_tui.contract.activity import Activity, ActivityKind, PlanProgress
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.filter import parse
 from foundry_tui.contract.pull_request import Checks, ChecksState, Mergeable, PullRequest, PullRequestState, Review
 from foundry_tui.contract.questions import Ask, PermissionOption, QuestionKind
 from foundry_tui.contract.records import ErrorKind, StageProgress, TaskError, Usage
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.work import Work
-from foundry_tui.view.cells import fit, plain
+from foundry_tui.view.cells import fit
 from foundry_tui.view.clock import FixedClock
 from foundry_tui.view.glyphs import ASCII, UNICODE, Glyphs
 from foundry_tui.view.labels import glyph_of, state_text, title_of
@@ -74,7 +75,7 @@ def test_fit_gives_exactly_the_cells_asked_for(text: str, width: int) -> None:
 
 
 def test_what_a_terminal_would_obey_is_marked() -> None:
-    assert plain("a\x1b]0;evil\x07b\nc\u202ed\u200e") == "a␛]0;evil␇b c�d"
+    assert harmless("a\x1b]0;evil\x07b\nc\u202ed\u200e") == "a␛]0;evil␇b c�d"
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])

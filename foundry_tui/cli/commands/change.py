@@ -8,13 +8,14 @@ from foundry_tui.cli.commands.comments import kept_comments
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import standing
-from foundry_tui.cli.output import is_terminal, may_ask, printable, say, say_json, say_row, tell
+from foundry_tui.cli.output import is_terminal, may_ask, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import AnswerOption, Setting, Utf8Text, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.cli.questions import answer_to, open_questions
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract.checkpoints import BASE
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.questions import Permission, QuestionKind
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.requests import PatchTask, ReleaseTask, RetryTask
@@ -84,7 +85,7 @@ def answer(
         chosen = option_of(asked, answered.answer or "")
         said = chosen.name if chosen is not None else str(answered.answer)
         done = said if asked.kind is QuestionKind.PERMISSION else action_word(asked.kind, str(answered.answer))
-        say(f"{printable(heading_of(asked))} · {printable(done)}")
+        say(f"{harmless(heading_of(asked))} · {harmless(done)}")
     else:
         say_row((answered.permission_id, answered.state, answered.answer))
 
@@ -197,21 +198,21 @@ def _release(context: Context, task: str, how: str, request: ReleaseTask, *, ask
         if detail.status in PROVISIONING | {TaskStatus.RUNNING}:
             tell("The agent is at work." if detail.status is TaskStatus.RUNNING else "It is being prepared.")
         tell("Its sandbox is destroyed; what was said stays readable.")
-        _ask(f"Kill “{printable(title_of(detail))}”?")
+        _ask(f"Kill “{harmless(title_of(detail))}”?")
     try:
         if not request.force and detail.status not in ENDED | RELEASING:
             # What was written a moment ago is to be asked about too.
             known = changes_since(context, task_id, task, BASE)[1]
             if how == "kill" and asks and known.commits == 0 and not request.delete_branch:
                 # It could still get one meanwhile: then the backend refuses.
-                question = f"Its branch {printable(detail.branch or '')} has no commit of its own. Delete it too?"
+                question = f"Its branch {harmless(detail.branch or '')} has no commit of its own. Delete it too?"
                 request = replace(request, delete_branch=click.confirm(question, err=True))
         _command(context, task, task_id, f"/{how}", request)
     except ProblemError as error:
         lost = error.problem.would_lose
         if error.problem.status != 409 or not lost:
             raise
-        listed = "\n".join(f"  {printable(what)}" for what in lost)
+        listed = "\n".join(f"  {harmless(what)}" for what in lost)
         if not asks:
             more = " --delete-branch" if request.delete_branch else ""
             raise CommandError(
@@ -304,6 +305,6 @@ def _say(task: TaskDetail, *, as_json: bool) -> None:
     if as_json:
         say_json(task)
     elif is_terminal():
-        say(f"{task.task_id}  {standing(task.status)}  {printable(task.title or '')}")
+        say(f"{task.task_id}  {standing(task.status)}  {harmless(task.title or '')}")
     else:
         say_row((task.task_id, task.status, task.title))

@@ -8,10 +8,11 @@ from foundry_tui.cli.commands.way_home import operate
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import iso_time
-from foundry_tui.cli.output import clock_time, is_terminal, may_ask, printable, say_json, say_row, table, tell
+from foundry_tui.cli.output import clock_time, is_terminal, may_ask, say_json, say_row, table, tell
 from foundry_tui.cli.parameters import Utf8Text, json_option, pass_context, task_argument, timeout_option
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.contract.checkpoints import LAST, Checkpoint, CheckpointList
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.operations import Undo
 from foundry_tui.view.checkpoints import occasion_of, set_back, size_of
 
@@ -49,7 +50,7 @@ def checkpoints(context: Context, task: str, as_json: bool) -> None:
 
 
 def _row(each: Checkpoint) -> tuple[str, str, str, str]:
-    return printable(each.checkpoint_id), clock_time(each.at), occasion_of(each), size_of(each)
+    return harmless(each.checkpoint_id), clock_time(each.at), occasion_of(each), size_of(each)
 
 
 @click.command()
@@ -88,6 +89,6 @@ def _changes(context: Context, task_id: str, given: str, since: str) -> Iterator
     changes = "file changes" if len(found) == 1 else "files change"
     yield f"{len(found)} {changes}:" if found else "No file differs from then."
     for file in found[:FILES_NAMED]:
-        yield f"  {printable(set_back(file))}"
+        yield f"  {harmless(set_back(file))}"
     if len(found) > FILES_NAMED:
         yield f"  and {len(found) - FILES_NAMED} more: foundry diff {given} --stat --since {since}"

@@ -12,11 +12,12 @@ from foundry_tui.cli.commands.conversation import named_session, on_session, ope
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.kept_file import kept_for
-from foundry_tui.cli.output import is_terminal, printable, say, say_json, say_row
+from foundry_tui.cli.output import is_terminal, say, say_json, say_row
 from foundry_tui.cli.parameters import Utf8Text, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.comments import Comment, KeptComments
 from foundry_tui.contract.checkpoints import BASE
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Prompt, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt
@@ -110,8 +111,8 @@ def comments(context: Context, task: str, send: bool, session: str | None, as_js
         for each in where_now:
             if is_terminal():
                 state = "" if each.state == "current" else f"  ({each.state})"
-                say(f"{printable(where(each.comment))}{state}")
-                say("".join(f"    {printable(line)}\n" for line in each.comment.text.split("\n")).rstrip("\n"))
+                say(f"{harmless(where(each.comment))}{state}")
+                say("".join(f"    {harmless(line)}\n" for line in each.comment.text.split("\n")).rstrip("\n"))
             else:
                 say_row((where(each.comment), str(each.state), each.comment.text))
         if not where_now and is_terminal():
@@ -200,7 +201,7 @@ def _code_of(sandbox: Path, path: str, first: int, last: int) -> str:
         # Links are followed to find out where they lead, and no further.
         file = (sandbox / path).resolve(strict=True)
         if not file.is_relative_to(sandbox.resolve()):
-            raise CommandError(f"{printable(path)} leads out of the sandbox", hint=f"comment on a file in {sandbox}")
+            raise CommandError(f"{harmless(path)} leads out of the sandbox", hint=f"comment on a file in {sandbox}")
         if not file.is_file() or file.stat().st_size > MOST_BYTES:
             return ""
         found = file.read_text(encoding="utf-8", errors="replace").split("\n")
@@ -210,5 +211,5 @@ def _code_of(sandbox: Path, path: str, first: int, last: int) -> str:
     if found and not found[-1]:
         found.pop()
     if last > len(found):
-        raise CommandError(f"{printable(file.name)} has {len(found):,} lines: there is no line {last:,}")
+        raise CommandError(f"{harmless(file.name)} has {len(found):,} lines: there is no line {last:,}")
     return "\n".join(line.removesuffix("\r") for line in found[first - 1 : last])

@@ -6,12 +6,13 @@ import shlex
 import click
 
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
+from foundry_tui.cli.output import is_terminal, paint, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.private_files import make_folder, open_file
 from foundry_tui.contract import mcp, rules
 from foundry_tui.contract.agents import CONFIGURED
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.settings import config
 from foundry_tui.settings.paths import config_file
 
@@ -92,20 +93,20 @@ def show(context: Context, as_json: bool) -> None:
     say(f"{loaded.file}{'' if loaded.exists else '  (not there; begin one: foundry config init)'}")
     for key, name, value, origin in rows:
         say()
-        shown = printable(_shown(value)) or "–"
+        shown = harmless(_shown(value)) or "–"
         say(f"{paint(name, 'bold')} = {shown}  {paint(f'({origin})', 'dim')}")
         say(paint(f"    {key.help} [{key.env}]", "dim"))
     for name, each in loaded.settings.agents.items():
         say()
-        say(f"{paint(f'agents.{name}', 'bold')} = {printable(shlex.join(each.command))}")
+        say(f"{paint(f'agents.{name}', 'bold')} = {harmless(shlex.join(each.command))}")
     for name, server in loaded.settings.mcp.items():
         say()
-        say(f"{paint(f'mcp.{name}', 'bold')} = {printable(server.url or shlex.join(server.words))}")
+        say(f"{paint(f'mcp.{name}', 'bold')} = {harmless(server.url or shlex.join(server.words))}")
     for number, rule in enumerate(loaded.settings.rules, 1):
         say()
-        say(f"{paint(f'rules.{number}', 'bold')} = {printable(_in_words(rule))}")
+        say(f"{paint(f'rules.{number}', 'bold')} = {harmless(_in_words(rule))}")
     for action, names in loaded.settings.keys.items():
-        say(f"{paint(f'keys.{action}', 'bold')} = {printable(names)}")
+        say(f"{paint(f'keys.{action}', 'bold')} = {harmless(names)}")
 
 
 def _server(server: mcp.McpServer) -> dict[str, object]:

@@ -15,7 +15,7 @@ from foundry_tui.cli.follow.answer import Turn, await_answer
 from foundry_tui.cli.follow.conversation import follow_conversation, say_item, with_attachments
 from foundry_tui.cli.follow.notices import say_notices
 from foundry_tui.cli.follow.words import iso_time, standing
-from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
+from foundry_tui.cli.output import clock_time, is_terminal, paint, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import (
     Utf8Text,
     json_option,
@@ -30,6 +30,7 @@ from foundry_tui.cli.questions import record_of
 from foundry_tui.client.blocking import segment
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract.attachments import ImageAttachment, NewAttachments
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.records import Prompt, PromptState, SessionDetail, SessionStatus, TaskDetail
 from foundry_tui.contract.requests import CreatePrompt
@@ -120,7 +121,7 @@ def _say_turn(turn: Turn, task_id: str, *, as_json: bool) -> None:
         asked = {} if question is None else {"question": question}
         say_json({**msgspec.to_builtins(turn.prompt), "answer": turn.answer, **asked})
     elif turn.answer is not None:
-        say(printable(turn.answer, lines=True) if is_terminal() else turn.answer)
+        say(harmless(turn.answer, lines=True) if is_terminal() else turn.answer)
     say_notices(turn.notices)
     error = turn.prompt.error
     if turn.code == problems.TIMED_OUT:
@@ -129,7 +130,7 @@ def _say_turn(turn: Turn, task_id: str, *, as_json: bool) -> None:
     elif turn.prompt.state is PromptState.WITHDRAWN:
         tell("foundry: it was not answered: it was taken back before it was delivered")
     elif turn.code != problems.DONE and error is not None:
-        tell(f"foundry: it was not answered: {printable(error.message)}")
+        tell(f"foundry: it was not answered: {harmless(error.message)}")
         if turn.code == problems.TASK_ERROR:
             tell(f"  send it again: foundry retry {task_id} --resend")
     elif turn.code != problems.DONE:
@@ -220,7 +221,7 @@ def transcript(context: Context, task: str, last: bool, follow: bool, session: s
         if as_json:
             say_json(said[-1])
         else:
-            say(printable(text, lines=True) if is_terminal() else text)
+            say(harmless(text, lines=True) if is_terminal() else text)
     elif as_json:
         say_json(found)
     else:
@@ -330,7 +331,7 @@ def queue(
             said = standing_now if each.state is PromptState.QUEUED else each.state
             note = paint(f"  {said}", "yellow") if said else ""
             say(f"{paint(f'{each.prompt_id}  {clock_time(each.at)}', 'dim')}{note}")
-            say(printable(with_attachments(each.text, each).expandtabs(4), lines=True))
+            say(harmless(with_attachments(each.text, each).expandtabs(4), lines=True))
         else:
             say_row((each.prompt_id, each.session_id, iso_time(each.at), with_attachments(each.text, each)))
     if not waiting and is_terminal():

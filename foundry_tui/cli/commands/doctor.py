@@ -16,13 +16,14 @@ from foundry_tui.cli import sandboxes
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.locale import is_utf8
 from foundry_tui.cli.older import older_pages
-from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row
+from foundry_tui.cli.output import is_terminal, paint, say, say_json, say_row
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.startup.terminal import WITHOUT_CURSOR
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.connection import Target
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract.agents import HOW_TO_GET_ONE, SANDBOX_AGENT, VARIABLE, find_sandbox_agent, installed_agents
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.hosts import HostList, HostState
 from foundry_tui.contract.memory import MemoryReport
 from foundry_tui.contract.records import Health
@@ -79,9 +80,9 @@ def _print(check: Check) -> None:
         say_row((check.name, check.state, check.found, check.fix))
         return
     mark, colour = {"ok": ("✓", "green"), "note": ("!", "yellow"), "wrong": ("✗", "red")}[check.state]
-    say(f"{paint(mark, colour)} {check.name:<18} {printable(check.found)}")
+    say(f"{paint(mark, colour)} {check.name:<18} {harmless(check.found)}")
     if check.fix:
-        say(f"  {'':<18} {paint(f'→ {printable(check.fix)}', 'dim')}")
+        say(f"  {'':<18} {paint(f'→ {harmless(check.fix)}', 'dim')}")
 
 
 def _checks(context: Context) -> Iterator[Check]:

@@ -9,12 +9,13 @@ from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.words import going_on, iso_time
-from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
+from foundry_tui.cli.output import clock_time, is_terminal, paint, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import TaskRef, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError, NoTaskError, asking_about
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.client.errors import ProblemError
 from foundry_tui.contract import codec
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, LogLine, TaskDetail
 from foundry_tui.contract.requests import HistoryPage, LogPage, LogSnapshot
@@ -47,8 +48,8 @@ def history(context: Context, task: str | None, as_json: bool) -> None:
     for event in events:
         if is_terminal():
             whose = "" if task_id else f"{event.task_id[:13]}  "
-            told = printable(details(event))
-            line = f"{paint(clock_time(event.at), 'dim')}  {whose}{printable(sentence(event)):<28} {told}"
+            told = harmless(details(event))
+            line = f"{paint(clock_time(event.at), 'dim')}  {whose}{harmless(sentence(event)):<28} {told}"
             say(line.rstrip())
         else:
             payload = codec.encode(event.payload).decode("utf-8")
@@ -129,7 +130,7 @@ def _print(line: LogLine, *, as_json: bool) -> None:
         from foundry_tui.view.stepper import LOG_NAMES
 
         head = f"{clock_time(line.at)[11:]} {LOG_NAMES.get(line.stage, line.stage):<8}"
-        say(f"{paint(head, 'dim')} {printable(line.text)}")
+        say(f"{paint(head, 'dim')} {harmless(line.text)}")
     else:
         say_row((line.index, iso_time(line.at), line.stage, line.text))
 

@@ -4,10 +4,11 @@ import click
 
 from foundry_tui.cli.commands.conversation import named_session, on_session, session_option, session_to_read
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.output import is_terminal, printable, say, say_json, say_row, table, tell
+from foundry_tui.cli.output import is_terminal, say, say_json, say_row, table, tell
 from foundry_tui.cli.parameters import Setting, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.blocking import segment
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.options import SWITCH, OptionValue, find_option, value_of, value_word
 from foundry_tui.contract.records import (
     OptionChoice,
@@ -77,7 +78,7 @@ def options(
         say("The agent has offered nothing to choose.")
     for each in offered:
         if each.error is not None:
-            tell(f"foundry: the agent did not take what was chosen for {each.option_id}: {printable(each.error)}")
+            tell(f"foundry: the agent did not take what was chosen for {each.option_id}: {harmless(each.error)}")
 
 
 def _list_commands(session_id: str, commands: tuple[SessionCommand, ...], *, as_json: bool) -> None:

@@ -9,10 +9,11 @@ import click
 from foundry_tui.cli.context import Context
 from foundry_tui.cli.diffs import changes_since
 from foundry_tui.cli.follow.words import standing
-from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, write
+from foundry_tui.cli.output import is_terminal, paint, say, say_json, say_row, write
 from foundry_tui.cli.parameters import Utf8Text, json_option, pass_context, task_argument
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.contract.checkpoints import BASE
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import FileDiff, TaskDetail
 from foundry_tui.contract.status import PROVISIONING, TaskStatus
 from foundry_tui.process.editors import editor_command, is_windowed
@@ -73,7 +74,7 @@ def attach(context: Context, task: str, editor: bool, as_json: bool) -> None:
     windowed = editor and is_windowed(words)
     if os.environ.get("TMUX") and not windowed:
         # tmux would expand `#(…)` by running it, in the name as in a folder behind -c: it takes the one that we are in.
-        name = printable(detail.branch or detail.task_id[:8]).replace("#", "##")
+        name = harmless(detail.branch or detail.task_id[:8]).replace("#", "##")
         words = ["tmux", "new-window", "-n", name, "--", *words]
     if as_json:
         say_json({"task_id": detail.task_id, "path": str(folder), "command": words})
@@ -144,14 +145,14 @@ def _stat(file: FileDiff) -> None:
         say_row((file.status, file.path, *((file.added, file.removed) if counted else ("-", "-"))))
         return
     counts = f"{paint(f'+{file.added}', 'green')} {paint(f'-{file.removed}', 'red')}" if counted else "not counted"
-    say(f"{file.status}  {printable(file.path)}  {counts}")
+    say(f"{file.status}  {harmless(file.path)}  {counts}")
 
 
 def _patch(file: FileDiff) -> None:
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for line in file.patch.removesuffix("\n").split("\n"):
         colour = colours.get(line[:1])
-        shown = printable(line.removesuffix("\r").replace("\t", "    "))
+        shown = harmless(line.removesuffix("\r").replace("\t", "    "))
         say(paint(shown, colour) if colour else shown)
     if file.cut:
-        say(f"({printable(file.path)} is cut here; in a pipe it is whole)")
+        say(f"({harmless(file.path)} is cut here; in a pipe it is whole)")

@@ -15,7 +15,6 @@ from foundry_tui.cli.output import (
     clock_time,
     is_terminal,
     paint,
-    printable,
     say,
     say_json,
     say_row,
@@ -28,6 +27,7 @@ from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.questions import answering, open_questions, told
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.contract import codec
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.questions import Permission, PermissionState
 from foundry_tui.contract.records import (
     HistoryKind,
@@ -358,21 +358,21 @@ def _card(task: TaskDetail, silent: Mapping[str, int], document: bytes) -> None:
     ]
     for name, value in facts:
         if value:
-            say(f"{paint(f'{name:<9}', 'dim')}{printable(value)}")
+            say(f"{paint(f'{name:<9}', 'dim')}{harmless(value)}")
     for session in task.sessions:
-        say(f"{paint('session  ', 'dim')}{printable(_session_words(session, silent.get(session.session_id), now))}")
+        say(f"{paint('session  ', 'dim')}{harmless(_session_words(session, silent.get(session.session_id), now))}")
     for name, words in outcome.lines_of(task, document):
-        say(f"{paint(f'{name:<9}', 'dim')}{printable(words)}")
+        say(f"{paint(f'{name:<9}', 'dim')}{harmless(words)}")
     if task.error is not None:
-        say(f"{paint('error    ', 'red')}{printable(task.error.message, lines=True)}")
+        say(f"{paint('error    ', 'red')}{harmless(task.error.message, lines=True)}")
     for line in told(task):
         say(line)
     for left in task.leftovers:
-        say(f"{paint('left     ', 'yellow')}{printable(left.what)}: {printable(left.why)}")
+        say(f"{paint('left     ', 'yellow')}{harmless(left.what)}: {harmless(left.why)}")
     say()
-    say(printable(task.prompt.expandtabs(4), lines=True))
+    say(harmless(task.prompt.expandtabs(4), lines=True))
     if names := _attached(task):
-        say(f"{paint('attached ', 'dim')}{printable(', '.join(names))}")
+        say(f"{paint('attached ', 'dim')}{harmless(', '.join(names))}")
 
 
 def _attached(task: TaskDetail) -> Sequence[str]:

@@ -5,12 +5,13 @@ from contextlib import suppress
 import click
 
 from foundry_tui.cli.context import Context
-from foundry_tui.cli.output import is_terminal, paint, printable, say, say_json, say_row, tell
+from foundry_tui.cli.output import is_terminal, paint, say, say_json, say_row, tell
 from foundry_tui.cli.parameters import json_option, pass_context
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.cli.repositories import repository_of
 from foundry_tui.client.blocking import BlockingClient, segment
 from foundry_tui.client.errors import RequestError
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.providers import SIMULATED
 from foundry_tui.contract.records import Repo, TaskDetail
 from foundry_tui.contract.requests import AddRepo, RepoList, RepoSetup, TasksSnapshot, TrustRepo
@@ -51,8 +52,8 @@ def trust(context: Context, path: str, show: bool, as_json: bool) -> None:
     if as_json:
         say_json(told)
     elif is_terminal():
-        files = ", ".join(printable(file.path) for file in setup.files)
-        say(f"{files} of {printable(repo.label)} trusted as {'it is' if len(setup.files) == 1 else 'they are'} now")
+        files = ", ".join(harmless(file.path) for file in setup.files)
+        say(f"{files} of {harmless(repo.label)} trusted as {'it is' if len(setup.files) == 1 else 'they are'} now")
     else:
         for file in setup.files:
             say_row((file.path, "trusted"))
@@ -114,9 +115,9 @@ def _show(setup: RepoSetup, *, as_json: bool) -> None:
     for file in setup.files:
         if is_terminal():
             state = "trusted" if setup.trusted else setup.problem or "not trusted"
-            say(paint(f"{printable(file.path)}  ({printable(state)})", "bold"))
-            say(printable(file.text, lines=True).rstrip("\n"))
+            say(paint(f"{harmless(file.path)}  ({harmless(state)})", "bold"))
+            say(harmless(file.text, lines=True).rstrip("\n"))
             say()
         else:
             say_row((file.path, "trusted" if setup.trusted else "untrusted"))
-            say(printable(file.text, lines=True).rstrip("\n"))
+            say(harmless(file.text, lines=True).rstrip("\n"))

@@ -7,9 +7,10 @@ import click
 
 from foundry_tui.cli.context import Context, task_path
 from foundry_tui.cli.follow.operation import await_operation, words_of
-from foundry_tui.cli.output import printable, say, say_json, tell
+from foundry_tui.cli.output import say, say_json, tell
 from foundry_tui.cli.parameters import Utf8Text, json_option, pass_context, task_argument, timeout_option
 from foundry_tui.cli.problems import CommandError, asking_about
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.ids import uuid7
 from foundry_tui.contract.operations import Apply, Commit, HandOver, Land, PullRequest, Push, StartOperation, Update
 from foundry_tui.contract.records import Operation, OperationKind, OperationState
@@ -225,15 +226,15 @@ def operate(context: Context, given: str, request: StartOperation, timeout: floa
     if as_json:
         say_json(ended)
     elif ended.state is OperationState.DONE:
-        say(printable(_outcome(ended)))
+        say(harmless(_outcome(ended)))
     if ended.state is OperationState.DONE:
         if conflicts := _handed_over(ended):
-            tell(f"foundry: the agent was told to resolve the conflicts in {printable(', '.join(conflicts))}")
+            tell(f"foundry: the agent was told to resolve the conflicts in {harmless(', '.join(conflicts))}")
         if lost := _texts(ended, "not_archived"):
-            tell(f"foundry: the task is not archived, which would lose {printable('; '.join(lost))}")
+            tell(f"foundry: the task is not archived, which would lose {harmless('; '.join(lost))}")
             tell(f"  to archive it all the same: foundry archive {given} --force")
         return
-    why = printable(ended.error.message) if ended.error is not None else str(ended.state)
+    why = harmless(ended.error.message) if ended.error is not None else str(ended.state)
     raise CommandError(f"the {words_of(ended)} was not done: {why}")
 
 

@@ -1,6 +1,7 @@
 """What is said while a task is waited for whose host is away: nothing else would come before that is back."""
 
-from foundry_tui.cli.output import printable, tell
+from foundry_tui.cli.output import tell
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import TaskSummary
 from foundry_tui.contract.status import ENDED, RELEASING
 
@@ -18,8 +19,8 @@ class AwayHost:
 
         away = waits_for_host(task)
         if away and not self._away:
-            tell(f"foundry: {printable(away_words(task.host))}")
+            tell(f"foundry: {harmless(away_words(task.host))}")
         elif self._away and not away and task.status not in ENDED | RELEASING:
-            tell(f"foundry: the host {printable(task.host or '')} is back")
+            tell(f"foundry: the host {harmless(task.host or '')} is back")
         self._away = away
         return away

@@ -7,12 +7,13 @@ from foundry_tui.cli import problems
 from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.words import iso_time
-from foundry_tui.cli.output import clock_time, is_terminal, paint, printable, say, say_json, say_row, tell
+from foundry_tui.cli.output import clock_time, is_terminal, paint, say, say_json, say_row, tell
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.backoff import wait_after
 from foundry_tui.client.blocking import BlockingClient, segment
 from foundry_tui.client.errors import ProblemError, UnreachableError
 from foundry_tui.contract import codec
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.questions import Permission
 from foundry_tui.contract.records import ErrorKind, Prompt, SessionDetail, SessionState, SessionStatus, TaskDetail
@@ -34,9 +35,9 @@ def say_item(item: TranscriptItem, prompt: Prompt | None = None, asked: Permissi
         say_row((item.index, iso_time(item.at), item.kind, text, *([failed] if failed else [])))
         return
     heading = f"{clock_time(item.at)[11:]} {str(item.kind).replace('_', ' ')}"
-    note = paint(f" · {printable(failed)}", "red") if failed else ""
+    note = paint(f" · {harmless(failed)}", "red") if failed else ""
     say(f"{paint(heading, _COLOURS.get(item.kind, 'dim'))}{note}")
-    say(printable(text.expandtabs(4), lines=True))
+    say(harmless(text.expandtabs(4), lines=True))
     say()
 
 
@@ -138,7 +139,7 @@ class _Follower:
             self._keep(codec.decode(event.data, TranscriptItem))
         self._print()
         for words in self._failed:
-            tell(f"foundry: {printable(words)}")
+            tell(f"foundry: {harmless(words)}")
         self._failed.clear()
 
     def _read(self, session_id: str) -> SessionDetail:

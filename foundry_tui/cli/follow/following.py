@@ -12,11 +12,12 @@ from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.waiting import WaitCondition
 from foundry_tui.cli.follow.words import event_words, going_on, iso_time, standing
-from foundry_tui.cli.output import for_terminal, printable, say, say_json, say_row, tell, write
+from foundry_tui.cli.output import for_terminal, say, say_json, say_row, tell, write
 from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.cli.questions import open_questions, record_of, told
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.contract import codec
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import HistoryEvent, TaskDetail
 from foundry_tui.contract.requests import TaskSnapshot
@@ -271,7 +272,7 @@ def explain(code: int, task: TaskDetail | None, task_id: str, goal: TaskStatus |
     elif code == problems.TASK_ERROR:
         error = task.error if task is not None else None
         where = f" in {error.stage}" if error is not None and error.stage else ""
-        tell(f"foundry: the task stopped{where}: {printable(error.message) if error is not None else 'error'}")
+        tell(f"foundry: the task stopped{where}: {harmless(error.message) if error is not None else 'error'}")
         on = going_on(task) if task is not None else f"go on from there: foundry retry {task_id}"
         tell(f"  see more: foundry logs {task_id} · {on}")
     elif code == problems.ASKS and task is not None:

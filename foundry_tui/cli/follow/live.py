@@ -3,7 +3,8 @@
 import shutil
 import sys
 
-from foundry_tui.cli.output import cut, paint, printable
+from foundry_tui.cli.output import cut, paint
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import TaskDetail
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.contract.task_words import STATUS_WORDS
@@ -30,8 +31,8 @@ def stage_lines(
     """
     columns = sys.maxsize if whole else max(40, shutil.get_terminal_size().columns) - 1
     glyphs = glyph_set(ascii_only)
-    place = printable(" · ".join(part for part in (task.repo_label, task.branch) if part))
-    lines = [paint(cut(printable(title_of(task)), columns), "bold"), paint(cut(place, columns), "dim")]
+    place = harmless(" · ".join(part for part in (task.repo_label, task.branch) if part))
+    lines = [paint(cut(harmless(title_of(task)), columns), "bold"), paint(cut(place, columns), "dim")]
     spinner = glyphs.spinner[(frame or 0) % len(glyphs.spinner)]
     lines += [_step_line(step, now, columns, spinner) for step in steps(task)]
     stands = STATUS_WORDS[task.status]
@@ -42,7 +43,7 @@ def stage_lines(
     if task.needs_input:
         stands = f"{stands} · asks you: foundry show {task.task_id}"
     if task.error is not None and task.status is TaskStatus.ERROR:
-        stands = f"{stands}: {printable(task.error.message)}"
+        stands = f"{stands}: {harmless(task.error.message)}"
     lines.append(paint(cut(stands, columns), "red" if task.status is TaskStatus.ERROR else "bold"))
     return lines
 
@@ -56,5 +57,5 @@ def _step_line(step: Step, now: int, columns: int, spinner: str) -> str:
         StepState.UNKNOWN: UNKNOWN,
     }.get(step.state, "–")
     attempt = f"attempt {step.attempt} of {step.max_attempts}" if step.attempt > 1 else ""
-    told = " · ".join(part for part in (step.word, spent_text(step, now), attempt, printable(step.detail)) if part)
+    told = " · ".join(part for part in (step.word, spent_text(step, now), attempt, harmless(step.detail)) if part)
     return paint(cut(f"  {mark} {step.name:<8} {told}", columns), _COLOURS.get(step.state, "yellow"))

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from foundry_tui.cli import problems
-from foundry_tui.cli.output import printable, tell
+from foundry_tui.cli.output import tell
 from foundry_tui.client.blocking import BlockingClient, segment
 from foundry_tui.client.errors import RequestError
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import SessionDetail, TaskDetail
 from foundry_tui.contract.transcript import TranscriptKind
 
@@ -46,4 +47,4 @@ def of_last_turn(session: SessionDetail) -> list[str]:
 
 def say_notices(notices: Sequence[str]) -> None:
     for notice in notices:
-        tell(f"foundry: {printable(notice)}")
+        tell(f"foundry: {harmless(notice)}")

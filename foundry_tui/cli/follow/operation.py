@@ -6,10 +6,11 @@ import time
 from foundry_tui.cli import problems
 from foundry_tui.cli.follow.away_host import AwayHost
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
-from foundry_tui.cli.output import printable, tell
+from foundry_tui.cli.output import tell
 from foundry_tui.cli.problems import CommandError
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.contract import codec
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.records import UNDER_WAY, Operation, TaskDetail
 
@@ -89,5 +90,5 @@ class _Steps:
         for step in operation.steps:
             if (step.name, step.detail) not in self._told:
                 self._told.add((step.name, step.detail))
-                detail = f" · {printable(step.detail)}" if step.detail else ""
+                detail = f" · {harmless(step.detail)}" if step.detail else ""
                 tell(f"{step.name.replace('_', ' ')}{detail}")

@@ -8,11 +8,12 @@ from foundry_tui.cli.follow.following import JsonLines
 from foundry_tui.cli.follow.stream import Back, Event, Feed, Lost
 from foundry_tui.cli.follow.words import iso_time
 from foundry_tui.cli.output import is_terminal as person_reads
-from foundry_tui.cli.output import printable, say, say_row, tell
+from foundry_tui.cli.output import say, say_row, tell
 from foundry_tui.cli.parameters import PullRequestGoal
 from foundry_tui.cli.problems import CommandError, asking_about
 from foundry_tui.client.blocking import BlockingClient
 from foundry_tui.contract import codec
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.events import EventName, Topic, TopicKind
 from foundry_tui.contract.pull_request import IN_PROGRESS, ChecksState, PullRequest, PullRequestState
 from foundry_tui.contract.records import TaskDetail
@@ -49,7 +50,7 @@ def await_pull_request(
                     looks.may_come(isinstance(got, Back))
                 elif got is None and shown is not None and looks.gave_up:
                     tell(f"foundry: how the checks of #{shown.number} stand cannot be found out now")
-                    tell(f"  at {iso_time(shown.at)} it was {printable(pull_request_line(shown))}")
+                    tell(f"  at {iso_time(shown.at)} it was {harmless(pull_request_line(shown))}")
                     return problems.FAILED
                 elif got is not None:
                     if as_json:
@@ -87,7 +88,7 @@ def _pull_request(task: TaskDetail, named: str) -> PullRequest:
 
 
 def _show(pull: PullRequest) -> None:
-    line = printable(pull_request_line(pull))
+    line = harmless(pull_request_line(pull))
     if person_reads():
         say(line)
     else:
@@ -138,7 +139,7 @@ class Looks:
         if pull.checks.state is ChecksState.PASSING:
             return problems.DONE
         if pull.checks.state is ChecksState.FAILING:
-            tell(f"foundry: failed: {printable(', '.join(pull.checks.names))}")
+            tell(f"foundry: failed: {harmless(', '.join(pull.checks.names))}")
             return problems.FAILED
         if pull.state not in IN_PROGRESS:
             tell(f"foundry: #{pull.number} is {pull.state}, and its checks have not ended")

@@ -3,7 +3,7 @@
 import shlex
 from datetime import UTC, datetime
 
-from foundry_tui.cli.output import printable
+from foundry_tui.contract.control_characters import harmless
 from foundry_tui.contract.records import HistoryEvent, TaskSummary
 from foundry_tui.contract.status import TaskStatus
 
@@ -41,7 +41,7 @@ def going_on(task: TaskSummary) -> str:
     if task.error is not None and task.error.stage is None:
         return f"send the prompt again: foundry retry {task.task_id} --resend"
     if task.error is not None and isinstance(task.error.option, str):
-        name = printable(shlex.quote(task.error.option))
+        name = harmless(shlex.quote(task.error.option))
         return f"go on without it: foundry retry {task.task_id} --without {name}"
     return f"go on from there: foundry retry {task.task_id}"
 
