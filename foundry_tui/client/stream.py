@@ -35,7 +35,7 @@ class StreamEvent(Struct, frozen=True):
     size: int
 
 
-class _Lost(Exception):  # noqa: N818
+class _LostError(Exception):
     """The connection ended or was refused; the stream decides what to do about it."""
 
     def __init__(self, reason: str, *, reached: bool = True, problem: Problem | None = None, wait: float = 0) -> None:
@@ -100,8 +100,8 @@ class EventStream:
 
             try:
                 await self._connect(take)
-                lost = _Lost("the backend ended the stream")
-            except _Lost as error:
+                lost = _LostError("the backend ended the stream")
+            except _LostError as error:
                 lost = error
             heard_ago = anyio.current_time() - self._heard_at
             if removed or self._names_nothing(lost.problem):
@@ -110,7 +110,7 @@ class EventStream:
             failures = failures_after(failures, anyio.current_time() - live_since)
             await self._pause(lost, failures, heard_ago)
 
-    async def _pause(self, lost: _Lost, failures: int, heard_ago: float) -> None:
+    async def _pause(self, lost: _LostError, failures: int, heard_ago: float) -> None:
         wait = max(wait_after(failures, self._rng), lost.wait)
         self._wake = anyio.Event()
         self._tell(
@@ -129,7 +129,7 @@ class EventStream:
         self._wake = None
 
     async def _connect(self, take: Callable[[StreamEvent], None]) -> None:
-        """One connection, until it ends; raises `_Lost` when it breaks, is refused or falls silent."""
+        """One connection, until it ends; raises `_LostError` when it breaks, is refused or falls silent."""
         self._heard_at = anyio.current_time()
         self._silent = False
         async with anyio.create_task_group() as group:
@@ -138,17 +138,17 @@ class EventStream:
             try:
                 await self._read(take)
             except StrangeAnswerError as error:
-                lost = _Lost(error.message)
+                lost = _LostError(error.message)
             except httpx.HTTPError as error:
                 reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-                lost = _Lost(reason_of(error), reached=reached)
-            except _Lost as error:
+                lost = _LostError(reason_of(error), reached=reached)
+            except _LostError as error:
                 lost = error
             group.cancel_scope.cancel()
         if lost is not None:
             raise lost
         if self._silent:
-            raise _Lost(f"nothing was heard for {SILENCE_LIMIT:.0f} s")
+            raise _LostError(f"nothing was heard for {SILENCE_LIMIT:.0f} s")
 
     async def _watch(self, connection: anyio.CancelScope) -> None:
         """Doubt a silent connection, then end it."""
@@ -184,10 +184,10 @@ class EventStream:
                 body = await body_of(response)
                 wait = _seconds(response.headers.get("Retry-After"))
                 problem = problem_of(response.status_code, body)
-                raise _Lost(problem.detail or problem.title, problem=problem, wait=wait)
+                raise _LostError(problem.detail or problem.title, problem=problem, wait=wait)
             media = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if media != "text/event-stream":
-                raise _Lost(f"the backend answered with {media or 'nothing'} where events were asked for")
+                raise _LostError(f"the backend answered with {media or 'nothing'} where events were asked for")
             reader, counted = EventReader(), 0
             async for piece in response.aiter_bytes():
                 for event in reader.feed(piece):
@@ -210,16 +210,16 @@ class EventStream:
         except msgspec.DecodeError as error:
             # Asked for again from here it would be as unreadable: the next connection begins with a snapshot.
             self._unreadable = True
-            raise _Lost(f"an event could not be read: {error}") from error
+            raise _LostError(f"an event could not be read: {error}") from error
         try:
             database, seq = parse_event_id(event.id)
         except ValueError as error:
             self._unreadable = True
-            raise _Lost(str(error)) from error
+            raise _LostError(str(error)) from error
         if name is EventName.RESUMED and not (self._resumed_from or "").startswith(f"{database}-"):
             # It goes on from what this client never had; only a snapshot can tell the truth now.
             self._unreadable = True
-            raise _Lost("the backend resumed from another database")
+            raise _LostError("the backend resumed from another database")
         self._last_id = event.id
         return StreamEvent(name, record, seq, database, size)
 

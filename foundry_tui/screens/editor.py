@@ -18,12 +18,12 @@ from foundry_tui.process.editors import editor_command, is_windowed
 T = TypeVar("T")
 
 
-class EditorFailed(Exception):  # noqa: N818
+class EditorError(Exception):
     """The editor could not be started, or ended with an error; says so, and what it means."""
 
 
 async def edit(text: str, environ: Mapping[str, str] = os.environ, keep: Callable[[str], None] | None = None) -> str:
-    """The text as it is after the editor was closed, without newlines at its end. Raises `EditorFailed`.
+    """The text as it is after the editor was closed, without newlines at its end. Raises `EditorError`.
 
     What an editor saved before it failed stays in its file, which the failure names. When this is cancelled, the
     editor is ended, and what it saved is given to `keep`.
@@ -33,7 +33,7 @@ async def edit(text: str, environ: Mapping[str, str] = os.environ, keep: Callabl
         command = editor_command(environ)
         path = await asyncio.to_thread(_file_of, text)
     except (OSError, ValueError) as trouble:
-        raise EditorFailed(f"No editor could be started: {trouble}") from trouble
+        raise EditorError(f"No editor could be started: {trouble}") from trouble
     abandoned = False
     try:
         code = await _run([*command, str(path)])
@@ -41,10 +41,10 @@ async def edit(text: str, environ: Mapping[str, str] = os.environ, keep: Callabl
         if code != 0:
             abandoned = saved != text
             where = f"; what it saved is in {path}" if abandoned else ""
-            raise EditorFailed(f"{command[0]} ended with exit code {code}; the prompt is as it was{where}")
+            raise EditorError(f"{command[0]} ended with exit code {code}; the prompt is as it was{where}")
         return saved
     except OSError as trouble:
-        raise EditorFailed(f"{command[0]} could not be started: {trouble.strerror or trouble}") from trouble
+        raise EditorError(f"{command[0]} could not be started: {trouble.strerror or trouble}") from trouble
     except asyncio.CancelledError:
         # The app is leaving, and waits for nothing any more.
         if keep is not None:
@@ -56,23 +56,23 @@ async def edit(text: str, environ: Mapping[str, str] = os.environ, keep: Callabl
 
 
 async def open_folder(folder: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Open a folder in the editor: one with windows goes on by itself, another is waited for. Raises `EditorFailed`.
+    """Open a folder in the editor: one with windows goes on by itself, another is waited for. Raises `EditorError`.
 
     An editor in the terminal needs it for itself as long as this lasts.
     """
     try:
         command = [*editor_command(environ), folder]
     except ValueError as trouble:
-        raise EditorFailed(f"No editor could be started: {trouble}") from trouble
+        raise EditorError(f"No editor could be started: {trouble}") from trouble
     try:
         if is_windowed(command):
             await asyncio.to_thread(_start_apart, command, folder)
             return
         code = await _run(command, cwd=folder)
     except OSError as trouble:
-        raise EditorFailed(f"{command[0]} could not be started: {trouble.strerror or trouble}") from trouble
+        raise EditorError(f"{command[0]} could not be started: {trouble.strerror or trouble}") from trouble
     if code != 0:
-        raise EditorFailed(f"{command[0]} ended with exit code {code}")
+        raise EditorError(f"{command[0]} ended with exit code {code}")
 
 
 async def lend_terminal(screen: Screen[Any], program: Callable[[], Awaitable[T]]) -> T | None:
@@ -82,7 +82,7 @@ async def lend_terminal(screen: Screen[Any], program: Callable[[], Awaitable[T]]
             return await program()
     except SuspendNotSupported:
         screen.notify("This terminal cannot be given to an editor.", severity="warning")
-    except EditorFailed as failure:
+    except EditorError as failure:
         screen.notify(str(failure), severity="error")
     finally:
         screen.refresh(layout=True)

@@ -4,7 +4,7 @@ from functools import partial
 
 from foundry_tui.contract.records import Sandbox, TaskDetail
 from foundry_tui.process.editors import editor_command, is_windowed
-from foundry_tui.screens.editor import EditorFailed, lend_terminal, open_folder
+from foundry_tui.screens.editor import EditorError, lend_terminal, open_folder
 from foundry_tui.screens.task_in_view import TaskInView
 
 
@@ -44,7 +44,7 @@ class SandboxActions:
             return
         try:
             await open_folder(folder)
-        except EditorFailed as failure:
+        except EditorError as failure:
             self._task.screen.notify(str(failure), severity="error")
         else:
             self._task.screen.notify(f"Opened in {command[0]}", timeout=2)

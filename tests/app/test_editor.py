@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from foundry_tui.contract.records import Sandbox
 from foundry_tui.contract.status import TaskStatus
 from foundry_tui.process.editors import editor_command, is_windowed, why_no_editor
-from foundry_tui.screens.editor import EditorFailed, open_folder
+from foundry_tui.screens.editor import EditorError, open_folder
 from tests.app.factories import NOW
 from tests.app.harness import Stage, stage
 from tests.app.task_scenes import TASK, a_session, a_task, store_with
@@ -104,14 +104,14 @@ async def test_an_editor_with_windows_has_neither_the_terminal_nor_a_shell_over_
 
 
 async def test_an_editor_with_windows_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(EditorFailed, match="could not be started: No such file"):
+    with pytest.raises(EditorError, match="could not be started: No such file"):
         await open_folder(str(tmp_path), {"EDITOR": "/nowhere/code"})
 
 
 async def test_an_editor_that_fails_says_so(tmp_path: Path) -> None:
-    with pytest.raises(EditorFailed, match="exit code 1"):
+    with pytest.raises(EditorError, match="exit code 1"):
         await open_folder(str(tmp_path), {"EDITOR": "false"})
-    with pytest.raises(EditorFailed, match="could not be started"):
+    with pytest.raises(EditorError, match="could not be started"):
         await open_folder(str(tmp_path), {"EDITOR": "/nowhere/at-all"})
 
 

@@ -23,7 +23,7 @@ from foundry_tui.contract.records import Repo
 from foundry_tui.contract.requests import CreateTask, TasksSnapshot
 from foundry_tui.contract.starts import StartFrom
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.screens.editor import EditorFailed, edit
+from foundry_tui.screens.editor import EditorError, edit
 from foundry_tui.screens.new_task import NewTaskScreen
 from foundry_tui.screens.repository_check import folders_below, judge
 from foundry_tui.screens.task import TaskScreen
@@ -581,9 +581,9 @@ async def test_the_editor_writes_the_prompt(tmp_path: Path) -> None:
 
 
 async def test_an_editor_that_fails_leaves_the_prompt_as_it_was() -> None:
-    with pytest.raises(EditorFailed, match="exit code 1"):
+    with pytest.raises(EditorError, match="exit code 1"):
         await edit("begun", {**os.environ, "EDITOR": "false"})
-    with pytest.raises(EditorFailed, match="could not be started"):
+    with pytest.raises(EditorError, match="could not be started"):
         await edit("begun", {**os.environ, "EDITOR": "/nowhere/at-all"})
 
 
