@@ -38,11 +38,11 @@ from foundry_tui.contract.requests import (
 )
 from foundry_tui.contract.status import LOG_STAGES, StageName, TaskStatus
 from foundry_tui.contract.transcript import TranscriptItem, TranscriptKind
-from foundry_tui.view.clock import FixedClock
 from tests.app.factories import NOW, SECOND, make_detail, make_error, make_repo, make_session, task_id
 from tests.app.harness import FakeCommands
 from tests.app.list_scenes import REPOS
 from tests.app.task_scenes import a_history, a_permission, a_transcript
+from tests.fixed_clock import FixedClock
 
 TEXTS = (
     "",

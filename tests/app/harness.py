@@ -33,10 +33,10 @@ from foundry_tui.contract.questions import AnswerAction, FieldValue
 from foundry_tui.contract.records import Health, HistoryEvent, Repo, RepoTrust, TaskDetail, TaskSummary
 from foundry_tui.contract.requests import AgentList, CreateTask, Diff, FileList, RepoSetup, TaskSnapshot, TasksSnapshot
 from foundry_tui.screens.tasks import TasksScreen
-from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.drawn import Drawn
 from foundry_tui.widgets.task_list import TaskList
 from tests.app.factories import NOW, make_repo, task_id
+from tests.fixed_clock import FixedClock
 
 Dialog: TypeAlias = type[Screen[Any]]
 PATIENCE = 20.0

@@ -8,9 +8,9 @@ import pytest
 from foundry_tui.client.commands import CommandProblem
 from foundry_tui.contract.problems import Problem
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.clock import FixedClock
 from tests.app.factories import NOW, make_detail, make_repo, task_id
 from tests.app.harness import FakeCommands, Stage, make_app, make_store, put
+from tests.fixed_clock import FixedClock
 
 pytestmark = pytest.mark.anyio
 

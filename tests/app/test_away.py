@@ -14,7 +14,6 @@ from foundry_tui.client.store import Store
 from foundry_tui.contract.events import TASKS, Topic, TopicKind
 from foundry_tui.contract.requests import Diff
 from foundry_tui.contract.status import TaskStatus
-from foundry_tui.view.clock import FixedClock
 from foundry_tui.widgets.bars import ActionBar
 from foundry_tui.widgets.changes import ChangesView
 from foundry_tui.widgets.permission import PermissionRequest
@@ -27,6 +26,7 @@ from tests.app.factories import NOW, SECOND, make_task
 from tests.app.harness import LIVE, FakeCommands, Stage, make_store, stage
 from tests.app.looking import text_of, words_of
 from tests.app.task_scenes import SESSION, TASK
+from tests.fixed_clock import FixedClock
 
 pytestmark = pytest.mark.anyio
 

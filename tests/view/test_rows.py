@@ -17,12 +17,12 @@ from foundry_tui.contract.records import ErrorKind, StageProgress, TaskError, Us
 from foundry_tui.contract.status import StageName, TaskStatus
 from foundry_tui.contract.work import Work
 from foundry_tui.view.cells import fit
-from foundry_tui.view.clock import FixedClock
 from foundry_tui.view.glyphs import ASCII, UNICODE, Glyphs
 from foundry_tui.view.labels import glyph_of, state_text, title_of
 from foundry_tui.view.roles import Role
 from foundry_tui.view.rows import Needs, columns_for, moving_parts, row_pieces, says_all
 from tests.app.factories import MINUTE, NOW, SECOND, make_error, make_session, make_task
+from tests.fixed_clock import FixedClock
 
 
 def row(width: int, glyphs: Glyphs = UNICODE, creation: str | None = None, hosts: int = 0, **changes: object) -> str:
