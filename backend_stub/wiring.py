@@ -138,6 +138,9 @@ def _wanting_postgres() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        if (error.name or "").partition(".")[0] in ("backend_stub", "foundry_tui"):
+            # An upgrade puts other files in their place while this process runs.
+            raise StartError("Foundry's own files have changed since this backend began: start it again") from error
         raise StartError(
             f"a database in PostgreSQL needs {error.name}, which is not installed: pip install 'foundry-tui[postgres]'"
         ) from None
