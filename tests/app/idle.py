@@ -9,7 +9,7 @@ and each change would have a test sleep as long. While there is something to do,
 
 import asyncio
 from asyncio import AbstractEventLoop
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
@@ -19,6 +19,8 @@ import pytest
 from anyio.to_thread import current_default_thread_limiter
 from textual.screen import UPDATE_PERIOD
 from textual.timer import EventTargetGone, Timer
+
+from foundry_tui.app.textual_compat import SureTimer
 
 SOON = 1 / 50
 """Seconds, as in Textual: timers that are due within them are waited for, and threads no longer."""
@@ -94,7 +96,6 @@ async def _run_frames(timer: Timer, active: asyncio.Event) -> None:
 @contextmanager
 def pilots_see_what_is_idle() -> Iterator[None]:
     """Have Textual's pilot wait in this way."""
-    run_timer = Timer._run
     run_in_executor = asyncio.base_events.BaseEventLoop.run_in_executor
 
     def run(self: asyncio.base_events.BaseEventLoop, *arguments: Any) -> "asyncio.Future[Any]":
@@ -103,12 +104,16 @@ def pilots_see_what_is_idle() -> Iterator[None]:
         future.add_done_callback(_in_threads.discard)
         return future
 
-    async def run_its_own(timer: Timer) -> None:
-        await (_run_frames(timer, timer._active) if timer.name == FRAMES else run_timer(timer))
+    def but_frames(run_timer: Callable[[Any], Awaitable[None]]) -> Callable[[Timer], Awaitable[None]]:
+        async def run_its_own(timer: Timer) -> None:
+            await (_run_frames(timer, timer._active) if timer.name == FRAMES else run_timer(timer))
+
+        return run_its_own
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asyncio.base_events.BaseEventLoop, "run_in_executor", run)
-        patch.setattr(Timer, "_run", run_its_own)
+        for kind in (Timer, SureTimer):
+            patch.setattr(kind, "_run", but_frames(kind._run))
         patch.setattr("textual.pilot.wait_for_idle", until_idle)
         patch.setattr("textual.app.wait_for_idle", until_idle)
         yield
