@@ -58,7 +58,7 @@ class Private(Struct, frozen=True, kw_only=True):
     sandbox_wanted: bool = False
     """The provider was asked for a sandbox at least once: there may be one, whole or half-made."""
     next_attempt_at: int | None = None
-    """When what is tried again is due: finding the agent of a task that is ready, or a release."""
+    """When what is tried again is due: a stage, finding the agent of a task that is ready, or a release."""
     openings: dict[str, Opening] = {}
     """Sessions that could not be opened yet, by session_id."""
     attaching: int = 0

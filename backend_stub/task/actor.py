@@ -1,4 +1,6 @@
-"""The one writer of a task's rows: every command and every outcome goes through `TaskActor.commit`."""
+"""The one writer of a task's rows, once it is made: every command and every outcome but pruning it goes through
+`TaskActor.commit`.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
