@@ -227,7 +227,7 @@ class SandboxAgentRuntime:
         except UnsentError as refusal:
             if is_machine_fault(refusal):
                 raise
-            # The agent had died unseen: once more, with a new one.
+            # The agent had died unseen, or may have a part of it only: once more, with a new one.
             session = await self._renew(call, session, f"the agent did not take the prompt: {refusal.message}")
             await self._hand_over(call, session, prompt, attachments)
 
